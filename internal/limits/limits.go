@@ -1,0 +1,224 @@
+// Package limits names every bound that lakectl puts on what it reads, keeps and tries (architecture, law 7).
+//
+// Bytes from outside are measured against a limit first and parsed second. Whatever is over one ends in an [*Error]
+// that names the limit and the setting of lake.yml that raises it.
+package limits
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits holds the bounds. Start from [Default]; a field of zero or less means its default (see Limits.Filled).
+type Limits struct {
+	LogLineBytes          int64 // bytes of one line of a commit
+	CommitBytes           int64 // bytes of one commit, read or written
+	ActionsPerCommit      int64 // lines of one commit
+	JSONDepth             int64 // nesting of any JSON text from outside
+	SchemaBytes           int64 // bytes of a schemaString
+	SchemaDepth           int64 // nesting of types
+	Columns               int64 // leaves of a schema
+	StatsBytes            int64 // bytes of the statistics of one file
+	DeletionVectorBits    int64 // rows in one deletion vector
+	DeletionVectorBytes   int64 // bytes of one deletion vector
+	CheckpointRows        int64 // actions of one checkpoint
+	CheckpointBytes       int64 // bytes of one checkpoint file or sidecar
+	CheckpointParts       int64 // parts or sidecars of one checkpoint
+	LogObjects            int64 // objects that one listing of _delta_log may yield
+	CommitsPerReplay      int64 // commits replayed on top of a checkpoint
+	HintBytes             int64 // bytes of _last_checkpoint and version checksums
+	PathBytes             int64 // bytes of one decoded path
+	ParquetFooterBytes    int64 // bytes of a Parquet footer
+	ParquetPageBytes      int64 // bytes of a Parquet page, packed or not
+	ParquetRowGroups      int64 // row groups of one Parquet file
+	ParquetValueBytes     int64 // bytes of one value in a Parquet file
+	CommitAttempts        int64 // versions tried by one commit, and PUTs sent at one version
+	FilesPerPlan          int64 // landing files that one plan takes
+	LineBytes             int64 // bytes of one line of a landing file
+	RescuedBytes          int64 // bytes of the rescued columns of one row
+	ValidateDistinct      int64 // distinct values that a check holds
+	IntervalBuckets       int64 // interval buckets of one plan
+	IntervalsPerBackfill  int64 // intervals of one backfill
+	Models                int64 // models of one project
+	PlanBytes             int64 // bytes of one plan object
+	EventQueue            int64 // events waiting to be written
+	AlertQueue            int64 // alerts waiting to be sent
+	DashboardRequestBytes int64 // bytes of one request to the dashboard
+}
+
+// entry ties a field to the name under which lake.yml sets it.
+type entry struct {
+	name    string
+	bytes   bool // a size rather than a count
+	field   func(*Limits) *int64
+	initial int64
+}
+
+const (
+	kib = int64(1) << 10
+	mib = int64(1) << 20
+	gib = int64(1) << 30
+)
+
+// entries lists the limits in the order of the fields.
+func entries() []entry {
+	return []entry{
+		{"log_line_bytes", true, func(l *Limits) *int64 { return &l.LogLineBytes }, 64 * mib},
+		{"commit_bytes", true, func(l *Limits) *int64 { return &l.CommitBytes }, gib},
+		{"actions_per_commit", false, func(l *Limits) *int64 { return &l.ActionsPerCommit }, 1_000_000},
+		{"json_depth", false, func(l *Limits) *int64 { return &l.JSONDepth }, 256},
+		{"schema_bytes", true, func(l *Limits) *int64 { return &l.SchemaBytes }, 32 * mib},
+		{"schema_depth", false, func(l *Limits) *int64 { return &l.SchemaDepth }, 64},
+		{"columns", false, func(l *Limits) *int64 { return &l.Columns }, 10_000},
+		{"stats_bytes", true, func(l *Limits) *int64 { return &l.StatsBytes }, 16 * mib},
+		{"deletion_vector_bits", false, func(l *Limits) *int64 { return &l.DeletionVectorBits }, 1_000_000_000},
+		{"deletion_vector_bytes", true, func(l *Limits) *int64 { return &l.DeletionVectorBytes }, 512 * mib},
+		{"checkpoint_rows", false, func(l *Limits) *int64 { return &l.CheckpointRows }, 50_000_000},
+		{"checkpoint_bytes", true, func(l *Limits) *int64 { return &l.CheckpointBytes }, 8 * gib},
+		{"checkpoint_parts", false, func(l *Limits) *int64 { return &l.CheckpointParts }, 10_000},
+		{"log_objects", false, func(l *Limits) *int64 { return &l.LogObjects }, 5_000_000},
+		{"commits_per_replay", false, func(l *Limits) *int64 { return &l.CommitsPerReplay }, 1_000_000},
+		{"hint_bytes", true, func(l *Limits) *int64 { return &l.HintBytes }, 64 * mib},
+		{"path_bytes", true, func(l *Limits) *int64 { return &l.PathBytes }, 4 * kib},
+		{"parquet_footer_bytes", true, func(l *Limits) *int64 { return &l.ParquetFooterBytes }, 256 * mib},
+		{"parquet_page_bytes", true, func(l *Limits) *int64 { return &l.ParquetPageBytes }, 512 * mib},
+		{"parquet_row_groups", false, func(l *Limits) *int64 { return &l.ParquetRowGroups }, 100_000},
+		{"parquet_value_bytes", true, func(l *Limits) *int64 { return &l.ParquetValueBytes }, 256 * mib},
+		{"commit_attempts", false, func(l *Limits) *int64 { return &l.CommitAttempts }, 10},
+		{"files_per_plan", false, func(l *Limits) *int64 { return &l.FilesPerPlan }, 10_000},
+		{"line_bytes", true, func(l *Limits) *int64 { return &l.LineBytes }, 16 * mib},
+		{"rescued_bytes", true, func(l *Limits) *int64 { return &l.RescuedBytes }, mib},
+		{"validate_distinct", false, func(l *Limits) *int64 { return &l.ValidateDistinct }, 5_000_000},
+		{"interval_buckets", false, func(l *Limits) *int64 { return &l.IntervalBuckets }, 10_000},
+		{"intervals_per_backfill", false, func(l *Limits) *int64 { return &l.IntervalsPerBackfill }, 100_000},
+		{"models", false, func(l *Limits) *int64 { return &l.Models }, 5_000},
+		{"plan_bytes", true, func(l *Limits) *int64 { return &l.PlanBytes }, 16 * mib},
+		{"event_queue", false, func(l *Limits) *int64 { return &l.EventQueue }, 10_000},
+		{"alert_queue", false, func(l *Limits) *int64 { return &l.AlertQueue }, 1_000},
+		{"dashboard_request_bytes", true, func(l *Limits) *int64 { return &l.DashboardRequestBytes }, mib},
+	}
+}
+
+// Default returns the bounds that hold when nobody says otherwise.
+func Default() Limits { return Limits{}.Filled() }
+
+// Filled returns l with every field that is zero or less set to its default.
+func (l Limits) Filled() Limits {
+	for _, e := range entries() {
+		if p := e.field(&l); *p <= 0 {
+			*p = e.initial
+		}
+	}
+	return l
+}
+
+// Names lists the limits as lake.yml spells them, sorted.
+func Names() []string {
+	var names []string
+	for _, e := range entries() {
+		names = append(names, e.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Set changes one limit by its name in lake.yml. The text is a positive whole number; where the limit counts bytes
+// a unit may follow: KB, MB, GB, KiB, MiB, GiB, each 1024-fold, without regard to case.
+func (l *Limits) Set(name, text string) error {
+	for _, e := range entries() {
+		if e.name != name {
+			continue
+		}
+		v, err := parse(text, e.bytes)
+		if err != nil {
+			return fmt.Errorf("limits.%s: %w", name, err)
+		}
+		*e.field(l) = v
+		return nil
+	}
+	return fmt.Errorf("unknown limit %q", name)
+}
+
+// Value returns one limit by its name in lake.yml.
+func (l *Limits) Value(name string) (int64, bool) {
+	for _, e := range entries() {
+		if e.name == name {
+			return *e.field(l), true
+		}
+	}
+	return 0, false
+}
+
+func parse(text string, bytes bool) (int64, error) {
+	digits, factor := strings.TrimSpace(text), int64(1)
+	if bytes {
+		lower := strings.ToLower(digits)
+		for _, u := range []struct {
+			suffix string
+			factor int64
+		}{{"kib", kib}, {"mib", mib}, {"gib", gib}, {"kb", kib}, {"mb", mib}, {"gb", gib}, {"b", 1}} {
+			if strings.HasSuffix(lower, u.suffix) {
+				digits, factor = strings.TrimSpace(lower[:len(lower)-len(u.suffix)]), u.factor
+				break
+			}
+		}
+	}
+	v, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || v <= 0 || v > (1<<62)/factor {
+		if bytes {
+			return 0, fmt.Errorf("%q is not a size such as 1048576 or 16MB", text)
+		}
+		return 0, fmt.Errorf("%q is not a positive whole number", text)
+	}
+	return v * factor, nil
+}
+
+// Error says that something is over a limit. Terminal: raise the limit or make the thing smaller.
+type Error struct {
+	Limit   string // name of the limit, as in lake.yml: "log_line_bytes"
+	Value   int64  // what was met; where the reader stopped at the limit, the least that it can be
+	Max     int64  // what is allowed
+	Setting string // where it is raised: "limits.log_line_bytes"
+}
+
+// Error names limit, value and setting.
+func (e *Error) Error() string {
+	value, most := strconv.FormatInt(e.Value, 10), strconv.FormatInt(e.Max, 10)
+	if strings.HasSuffix(e.Limit, "_bytes") {
+		value, most = size(e.Value), size(e.Max)
+	}
+	return fmt.Sprintf("limit %s: %s is over %s; raise %s in lake.yml", e.Limit, value, most, e.Setting)
+}
+
+// Check returns an [*Error] when value is over the limit of that name, else nil. An unknown name never fails.
+func (l *Limits) Check(name string, value int64) error {
+	limit, ok := l.Value(name)
+	if !ok || value <= limit {
+		return nil
+	}
+	return Over(name, value, limit)
+}
+
+// Over builds the error of a limit.
+func Over(name string, value, limit int64) *Error {
+	return &Error{Limit: name, Value: value, Max: limit, Setting: "limits." + name}
+}
+
+// size prints bytes the way people read them, exact below one KiB.
+func size(n int64) string {
+	switch {
+	case n >= gib:
+		return trim(float64(n)/float64(gib)) + " GB"
+	case n >= mib:
+		return trim(float64(n)/float64(mib)) + " MB"
+	case n >= kib:
+		return trim(float64(n)/float64(kib)) + " KB"
+	}
+	return strconv.FormatInt(n, 10) + " bytes"
+}
+
+func trim(f float64) string {
+	return strings.TrimSuffix(strconv.FormatFloat(f, 'f', 1, 64), ".0")
+}
