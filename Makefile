@@ -1,0 +1,50 @@
+# What a developer of lakectl does, by name. `make help` lists it. Nothing here runs `go mod tidy`: it would fetch the
+# DuckDB libraries of every platform (0.6 GB).
+GO       ?= go
+BIN      := bin/lakectl
+LAKE     ?= .lake/flights
+LINT     := .cache/tools/golangci-lint
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PACKAGES := ./...
+
+.DEFAULT_GOAL := help
+.PHONY: run test check lint bench conformance interop reliability help minio build
+
+run: build ## real flights become bronze, silver and gold tables in ./.lake/flights
+	@BIN="$(CURDIR)/$(BIN)" LAKE="$(LAKE)" bash tools/run-example.sh
+
+test: ## every test, on folder, memory and a real MinIO that it builds and starts; race detector: make check
+	$(GO) vet $(PACKAGES)
+	$(GO) test -timeout 30m $(PACKAGES)
+
+check: lint ## lint, then the tests of the concurrent rooms under the race detector
+	$(GO) test -race -timeout 30m ./objectstore/... ./txlog/... ./jobs/... ./internal/...
+
+lint: $(LINT) ## golangci-lint with .golangci.yml, and the import rules
+	$(LINT) run $(PACKAGES)
+	$(GO) test -count=1 ./internal/lint
+
+$(LINT): tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bench: ## append, scan and merge of 10 M rows beside plain DuckDB on the same files
+	$(GO) run ./bench
+
+conformance: ## tables of other engines, read row by row (LAKE_CONFORMANCE_DIR)
+	$(GO) test -count=1 -timeout 20m -v ./tests/conformance/...
+
+interop: ## delta-rs reads every table of the example and appends to one, which we read
+	bash tests/interop/run.sh
+
+reliability: ## the checks of docs/reliability.md
+	@echo "reliability: the counted programme (interleavings, fault sweeps, processes on MinIO) comes with a later change;"
+	@echo "             what exists of it today runs in 'make test'."
+
+minio: ## MinIO on loopback for development, in the foreground; prints the settings to export
+	$(GO) run ./deploy/minio/miniotest/cmd
+
+build: ## bin/lakectl
+	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/lakectl
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
