@@ -28,13 +28,13 @@ func (system) Now() time.Time { return time.Now().UTC() }
 
 func (system) Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
-		return done(ctx)
+		return ctx.Err()
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ctx.Err()
 	case <-t.C:
 		return nil
 	}
@@ -74,12 +74,4 @@ func (f fast) Sleep(ctx context.Context, d time.Duration) error {
 		d = max(d/f.factor, 1)
 	}
 	return f.base.Sleep(ctx, d)
-}
-
-// done is the error of a ctx that has ended, else nil.
-func done(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
 }

@@ -67,14 +67,13 @@ func TestManualWakesThoseWhoseTimeHasCome(t *testing.T) {
 
 func TestManualSleepEndsWithItsContext(t *testing.T) {
 	m := NewManual(time.Unix(0, 0))
-	ctx, cancel := context.WithCancelCause(t.Context())
-	gone := errors.New("gone")
+	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		if err := m.Sleepers(ctx, 1); err == nil {
-			cancel(gone)
+			cancel()
 		}
 	}()
-	if err := m.Sleep(ctx, time.Hour); !errors.Is(err, gone) {
+	if err := m.Sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
 		t.Fatalf("got %v", err)
 	}
 	if err := m.Sleepers(t.Context(), 0); err != nil {

@@ -43,7 +43,7 @@ func (m *Manual) Now() time.Time {
 
 // Sleep waits until the clock has been moved to d from now, or ctx is done.
 func (m *Manual) Sleep(ctx context.Context, d time.Duration) error {
-	if err := done(ctx); err != nil || d <= 0 {
+	if err := ctx.Err(); err != nil || d <= 0 {
 		return err
 	}
 	m.mu.Lock()
@@ -65,7 +65,7 @@ func (m *Manual) Sleep(ctx context.Context, d time.Duration) error {
 		defer m.mu.Unlock()
 		delete(m.sleep, s)
 		m.announce()
-		return context.Cause(ctx)
+		return ctx.Err()
 	}
 }
 
@@ -98,7 +98,7 @@ func (m *Manual) Sleepers(ctx context.Context, n int) error {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ctx.Err()
 		}
 	}
 }
