@@ -27,6 +27,9 @@ var (
 	ErrTooLarge = errors.New("object too large")
 	// ErrBadRequest says that the store calls the request malformed. Terminal.
 	ErrBadRequest = errors.New("request refused")
+	// ErrUnsafeStore says that the store ignores a condition of a put: two writers would overwrite each other, so all
+	// writing is refused. Terminal.
+	ErrUnsafeStore = errors.New("store ignores conditional writes")
 	// ErrThrottled says that the store asks for fewer requests (429, 503 SlowDown). Retryable.
 	ErrThrottled = errors.New("store asks to slow down")
 	// ErrUnavailable says that the store did not answer, or answered with a server error. Retryable.
@@ -36,9 +39,9 @@ var (
 )
 
 // Refused tells whether err proves that a Put wrote nothing and never will: 400, 401, 403, a missing bucket, 405,
-// 411, 413 and 501. Everything else is doubt (reliability: the settle rule).
+// 411, 413 and 501, and a store that is unsafe to write to. Everything else is doubt (reliability: the settle rule).
 func Refused(err error) bool {
-	for _, e := range []error{ErrInvalidKey, ErrNoBucket, ErrDenied, ErrUnsupported, ErrTooLarge, ErrBadRequest} {
+	for _, e := range []error{ErrInvalidKey, ErrNoBucket, ErrDenied, ErrUnsupported, ErrTooLarge, ErrBadRequest, ErrUnsafeStore} {
 		if errors.Is(err, e) {
 			return true
 		}

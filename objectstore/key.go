@@ -3,6 +3,7 @@ package objectstore
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -11,8 +12,8 @@ const KeyBytesMax = 1024
 
 // CheckKey returns nil for a key that every store takes, else an error that wraps [ErrInvalidKey].
 //
-// A key is valid UTF-8 of 1 to [KeyBytesMax] bytes, without NUL, without backslash (a separator to some engines and
-// systems), and without empty, "." or ".." segments: so it has no slash at either end. Everything else is taken
+// A key is valid UTF-8 of 1 to [KeyBytesMax] bytes, without control characters (they cannot travel in the XML of S3, and
+// forge lines in logs), without backslash (a separator to some engines and systems), and without empty, "." or ".." segments: so it has no slash at either end. Everything else is taken
 // literally, percent signs included.
 func CheckKey(key string) error {
 	if why := checkKey(key); why != "" {
@@ -48,8 +49,8 @@ func checkText(s string) string {
 	switch {
 	case len(s) > KeyBytesMax:
 		return fmt.Sprintf("has more than %d bytes", KeyBytesMax)
-	case strings.IndexByte(s, 0) >= 0:
-		return "contains NUL"
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return "contains a control character"
 	case strings.IndexByte(s, '\\') >= 0:
 		return "contains a backslash"
 	case !utf8.ValidString(s):

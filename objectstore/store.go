@@ -36,7 +36,9 @@ type Store interface {
 
 	// List yields the objects whose key starts with prefix and is greater than after, recursively, in ascending
 	// byte order of keys. The first error ends the sequence. A listing is not a snapshot: objects written while it
-	// runs may or may not appear, objects written before it began do appear.
+	// runs may or may not appear, objects written before it began do appear. Objects of others whose names break the
+	// key rules are listed as they are, and refused by every other call; only the folder markers of S3 consoles,
+	// whose names end with a slash, are left out.
 	List(ctx context.Context, prefix, after string) iter.Seq2[Info, error]
 
 	// Put writes the object atomically: a reader sees the whole new object or none of it. With IfNoneMatch it is

@@ -121,7 +121,7 @@ func (w *walk) wanted(dir string, e fs.DirEntry) (string, bool) {
 	}
 	key := dir + name
 	if !e.IsDir() {
-		return name, strings.HasPrefix(key, w.prefix) && key > w.after && checkKey(key) == nil
+		return name, strings.HasPrefix(key, w.prefix) && key > w.after
 	}
 	key += "/"
 	inPrefix := strings.HasPrefix(key, w.prefix) || strings.HasPrefix(w.prefix, key)

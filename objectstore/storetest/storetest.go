@@ -5,14 +5,14 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
@@ -147,11 +147,12 @@ func read(ctx context.Context, s objectstore.Store, key string, r objectstore.Ra
 
 // noise returns n bytes that do not repeat.
 func noise(seed uint64, n int) []byte {
-	var key [32]byte
-	copy(key[:], fmt.Sprint(seed))
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8(key).Read(b)
-	return b
+	r := clock.SeededRand(seed)
+	b := make([]byte, 0, n+8)
+	for len(b) < n {
+		b = binary.LittleEndian.AppendUint64(b, r.Uint64())
+	}
+	return b[:n]
 }
 
 // countingBody fails the test when it is read after it was forbidden.
