@@ -84,7 +84,7 @@ func (p *probed) probe(ctx context.Context) (verdict, err error) {
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeCleanup)
 		defer cancel()
-		_ = p.Store.Delete(ctx, key) // a writer without the right to delete is a writer none the less
+		_ = p.Delete(ctx, key) // a writer without the right to delete is a writer none the less
 	}()
 	for _, text := range []string{"first", "second"} {
 		_, err := p.Store.Put(ctx, key, Bytes([]byte(text)), CreateOnly)

@@ -64,9 +64,9 @@ func (e *exactly) Read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
 	e.left -= int64(n)
 	switch {
-	case err == io.EOF && e.left > 0: //nolint:errorlint // io.Reader promises a bare io.EOF
+	case err == io.EOF && e.left > 0:
 		return n, fmt.Errorf("read object: %d bytes missing: %w", e.left, io.ErrUnexpectedEOF)
-	case err == io.EOF: //nolint:errorlint // as above
+	case err == io.EOF:
 		return n, nil
 	}
 	return n, err

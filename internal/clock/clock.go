@@ -56,22 +56,23 @@ func (s skewed) Now() time.Time { return s.Clock.Now().Add(s.offset) }
 // Fast returns a clock that showed start when c showed epoch and runs factor times as fast since. Processes that are
 // given the same epoch, start and factor agree on the time. A factor below 1 counts as 1.
 func Fast(c Clock, epoch, start time.Time, factor int) Clock {
-	return fast{c, epoch, start, time.Duration(max(factor, 1))}
+	return fast{c, epoch, start, int64(max(factor, 1))}
 }
 
 type fast struct {
 	base         Clock
 	epoch, start time.Time
-	factor       time.Duration
+	factor       int64
 }
 
 func (f fast) Now() time.Time {
-	return f.start.Add(f.base.Now().Sub(f.epoch) * f.factor).UTC()
+	passed := int64(f.base.Now().Sub(f.epoch)) * f.factor
+	return f.start.Add(time.Duration(passed)).UTC()
 }
 
 func (f fast) Sleep(ctx context.Context, d time.Duration) error {
 	if d > 0 {
-		d = max(d/f.factor, 1)
+		d = time.Duration(max(int64(d)/f.factor, 1))
 	}
 	return f.base.Sleep(ctx, d)
 }

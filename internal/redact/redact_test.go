@@ -46,7 +46,9 @@ func printed(t *testing.T, v any) map[string]string {
 }
 
 func TestSecretNeverPrints(t *testing.T) {
-	type outer struct{ Exported Secret }
+	type outer struct {
+		Exported Secret `xml:"exported" json:"exported" yaml:"exported"`
+	}
 	type hidden struct{ s Secret }
 	s := NewSecret(canary)
 	x, err := xml.Marshal(outer{s})

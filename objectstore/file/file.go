@@ -74,8 +74,9 @@ func Create(o *options) { o.create = true }
 // WithClock takes modification times, Date and the age of temporary files from c instead of the system.
 func WithClock(c clock.Clock) Option { return func(o *options) { o.clock = c } }
 
-// Open opens the folder dir as a store: a path, relative or absolute. Without [Create] the folder must exist.
-// Errors: objectstore.ErrNoBucket, objectstore.ErrDenied.
+// Open opens the folder dir as a store: a path, relative or absolute, or a URL, "file:///abs/path". Without [Create] the
+// folder must exist.
+// Errors: objectstore.ErrNoBucket, objectstore.ErrDenied, objectstore.ErrBadRequest for a URL that names no folder.
 func Open(dir string, opts ...Option) (*Store, error) {
 	o := options{clock: clock.System(), rand: clock.SystemRand()}
 	for _, set := range opts {
@@ -89,6 +90,10 @@ func Open(dir string, opts ...Option) (*Store, error) {
 }
 
 func (s *Store) open(dir string, create bool) error {
+	dir, err := folder(dir)
+	if err != nil {
+		return err
+	}
 	abs, err := filepath.Abs(dir)
 	if err == nil && create {
 		err = os.MkdirAll(abs, 0o777) //nolint:gosec // the umask of the user decides who may read a lake
@@ -112,6 +117,18 @@ func (s *Store) open(dir string, create bool) error {
 	s.read = st.Mode() & 0o044
 	s.sweep()
 	return nil
+}
+
+// folder returns the path in a file:// URL; anything else is a path already.
+func folder(dir string) (string, error) {
+	if !strings.HasPrefix(dir, "file:") {
+		return dir, nil
+	}
+	u, err := url.Parse(dir)
+	if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("%w: not a URL such as file:///path", objectstore.ErrBadRequest)
+	}
+	return filepath.FromSlash(u.Path), nil
 }
 
 // Close releases the folder. Calls after it fail.
@@ -149,8 +166,11 @@ func (s *Store) LocalPath(key string) (string, error) {
 			full = filepath.Join(resolved, rest)
 			break
 		}
-		if !missing(err) || at == s.dir {
+		if errors.Is(err, fs.ErrPermission) || at == s.dir {
 			return "", fmt.Errorf("local path of %s: %w", key, classify(err))
+		}
+		if !missing(err) {
+			return "", fmt.Errorf("local path of %s: %w: %w", key, objectstore.ErrInvalidKey, err)
 		}
 		if st, err := os.Lstat(at); err == nil && st.Mode()&fs.ModeSymlink != 0 {
 			return "", fmt.Errorf("local path: %w: %q meets a symlink that leads nowhere", objectstore.ErrInvalidKey, key)

@@ -37,7 +37,7 @@ func (s *Store) link(body objectstore.Body, temp string) (*os.File, error) {
 	source := "/proc/self/fd/" + strconv.Itoa(int(b.Fd()))
 	err = unix.Linkat(unix.AT_FDCWD, source, int(dir.Fd()), path.Base(temp), unix.AT_SYMLINK_FOLLOW)
 	if err != nil {
-		return nil, nil //nolint:nilerr // another file system, no /proc, no right to link: a copy does as well
+		return nil, nil // another file system, no /proc, no right to link: a copy does as well
 	}
 	if err := s.root.Chmod(temp, 0o600|s.read); err != nil {
 		return nil, errors.Join(err, s.root.Remove(temp))

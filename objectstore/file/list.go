@@ -53,7 +53,7 @@ func (w *walk) folder(ctx context.Context, dir string) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
-		more := true
+		var more bool
 		if key := dir + name; strings.HasSuffix(name, "/") {
 			more, err = w.folder(ctx, key)
 		} else {

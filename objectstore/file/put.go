@@ -165,7 +165,7 @@ func (s *Store) swap(ctx context.Context, temp, key, etag string) error {
 // folderIsKey reports that a folder stands where an object should, or an object where a folder should: nothing was
 // written and nothing will be.
 func folderIsKey(err error) error {
-	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOTEMPTY) {
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) || errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: an object and a folder cannot share a name: %w", objectstore.ErrBadRequest, err)
 	}
 	return classify(err)

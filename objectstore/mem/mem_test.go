@@ -9,5 +9,8 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) objectstore.Store { return mem.New(t.Name()) })
+	storetest.Run(t, func(t *testing.T) objectstore.Store {
+		t.Helper()
+		return mem.New(t.Name())
+	})
 }

@@ -82,7 +82,7 @@ func checkProfileFiles() error {
 		}
 		name = filepath.Join(home, ".aws", "credentials")
 	}
-	st, err := os.Stat(name)
+	st, err := os.Stat(name) //nolint:gosec // the user names the file of their own credentials
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

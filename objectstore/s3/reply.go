@@ -52,7 +52,8 @@ func kindOf(r minio.ErrorResponse, cond objectstore.Condition) error {
 	case "SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ThrottlingException", "RequestLimitExceeded",
 		"RequestThrottled", "TooManyRequests":
 		return objectstore.ErrThrottled
-	case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired":
+	case "ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", minio.AccessDenied,
+		"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccountProblem", "AllAccessDisabled":
 		return objectstore.ErrDenied
 	case "RequestTimeout", "InternalError", "OperationAborted", "ConditionalRequestConflict", "IncompleteBody":
 		return objectstore.ErrUnavailable
@@ -126,7 +127,7 @@ type replyBody struct {
 
 func (b replyBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == nil || err == io.EOF { //nolint:errorlint // io.Reader promises a bare io.EOF
+	if err == nil || err == io.EOF {
 		return n, err
 	}
 	return n, fmt.Errorf("read object: %w", b.s.classify(b.ctx, err, objectstore.Condition{}))

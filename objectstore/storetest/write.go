@@ -149,7 +149,7 @@ func bodyFromFile(f fixture) {
 	f.lists("", "", "data/part")
 }
 
-var errBody = errors.New("body is broken") //nolint:gochecknoglobals // a sentinel of the tests
+var errBody = errors.New("body is broken")
 
 type brokenBody struct{ *bytes.Reader }
 

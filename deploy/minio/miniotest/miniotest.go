@@ -35,14 +35,14 @@ func (o *oneServer) stop() {
 
 // Start returns the server of this test process, started on the first call and shared by all tests; each makes its own
 // buckets. It ends with the process. With -short the test is skipped: a cold build takes minutes.
-func Start(t testing.TB) *Server {
-	t.Helper()
+func Start(tb testing.TB) *Server {
+	tb.Helper()
 	if testing.Short() {
-		t.Skip("needs a MinIO server, which -short does not build")
+		tb.Skip("needs a MinIO server, which -short does not build")
 	}
 	s, err := shared.start()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -59,37 +59,37 @@ func Main(m *testing.M) int {
 }
 
 // Bucket makes a bucket of the test's own and returns its name.
-func (s *Server) Bucket(t testing.TB) string {
-	t.Helper()
+func (s *Server) Bucket(tb testing.TB) string {
+	tb.Helper()
 	name := "t-" + clock.NewToken(clock.SystemRand(), 8)
-	if err := s.MakeBucket(t.Context(), name); err != nil {
-		t.Fatal(err)
+	if err := s.MakeBucket(tb.Context(), name); err != nil {
+		tb.Fatal(err)
 	}
 	return name
 }
 
 // Store opens an empty store in a bucket of the test's own.
-func (s *Server) Store(t testing.TB) objectstore.Store {
-	t.Helper()
-	return s.Open(t, "s3://"+s.Bucket(t))
+func (s *Server) Store(tb testing.TB) objectstore.Store {
+	tb.Helper()
+	return s.Open(tb, "s3://"+s.Bucket(tb))
 }
 
 // Open opens a store of this server, a client of its own each time, at an address such as "s3://bucket/prefix".
-func (s *Server) Open(t testing.TB, address string) objectstore.Store {
-	t.Helper()
-	store, err := s3.Open(t.Context(), address, s.Options())
+func (s *Server) Open(tb testing.TB, address string) objectstore.Store {
+	tb.Helper()
+	store, err := s3.Open(tb.Context(), address, s.Options())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = store.Close() })
+	tb.Cleanup(func() { _ = store.Close() })
 	return store
 }
 
 // Setenv sets Environ for the test and whatever it starts.
-func (s *Server) Setenv(t testing.TB) {
-	t.Helper()
+func (s *Server) Setenv(tb testing.TB) {
+	tb.Helper()
 	for _, pair := range s.Environ() {
 		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
+		tb.Setenv(name, value)
 	}
 }
