@@ -32,6 +32,7 @@ type Limits struct {
 	PathBytes             int64 // bytes of one decoded path
 	ParquetFooterBytes    int64 // bytes of a Parquet footer
 	ParquetPageBytes      int64 // bytes of a Parquet page, packed or not
+	ParquetPageValues     int64 // values of one Parquet page
 	ParquetRowGroups      int64 // row groups of one Parquet file
 	ParquetValueBytes     int64 // bytes of one value in a Parquet file
 	CommitAttempts        int64 // versions tried by one commit, and PUTs sent at one version
@@ -82,8 +83,9 @@ func entries() []entry {
 		{"commits_per_replay", false, func(l *Limits) *int64 { return &l.CommitsPerReplay }, 1_000_000},
 		{"hint_bytes", true, func(l *Limits) *int64 { return &l.HintBytes }, 64 * mib},
 		{"path_bytes", true, func(l *Limits) *int64 { return &l.PathBytes }, 4 * kib},
-		{"parquet_footer_bytes", true, func(l *Limits) *int64 { return &l.ParquetFooterBytes }, 256 * mib},
+		{"parquet_footer_bytes", true, func(l *Limits) *int64 { return &l.ParquetFooterBytes }, 64 * mib},
 		{"parquet_page_bytes", true, func(l *Limits) *int64 { return &l.ParquetPageBytes }, 512 * mib},
+		{"parquet_page_values", false, func(l *Limits) *int64 { return &l.ParquetPageValues }, 20_000_000},
 		{"parquet_row_groups", false, func(l *Limits) *int64 { return &l.ParquetRowGroups }, 100_000},
 		{"parquet_value_bytes", true, func(l *Limits) *int64 { return &l.ParquetValueBytes }, 256 * mib},
 		{"commit_attempts", false, func(l *Limits) *int64 { return &l.CommitAttempts }, 10},
