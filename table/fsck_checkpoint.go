@@ -1,0 +1,225 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// checkpoints compares the newest complete checkpoint with what the commits say, as far as they reach back: to an
+// older checkpoint or to version 0.
+func (c *checking) checkpoints(ctx context.Context) error {
+	versions := slices.Sorted(maps.Keys(c.found.complete))
+	if c.snapshot == nil || len(versions) == 0 {
+		return nil
+	}
+	newest := versions[len(versions)-1]
+	saved, err := c.log.At(ctx, newest)
+	if err != nil {
+		if unreachable(err) {
+			return err
+		}
+		c.find(CheckpointDamaged, at(newest), "%v", err)
+		return nil
+	}
+	hidden := map[string]bool{c.found.hint: true}
+	for _, key := range c.found.keys[newest] {
+		hidden[key] = true
+	}
+	without := txlog.New(hidingStore{c.log.Store(), hidden}, c.log.Root(), c.options.Log)
+	replayed, err := without.At(ctx, newest)
+	if err != nil {
+		if unreachable(err) {
+			return err
+		}
+		return nil // the commits before it were cleaned up: there is nothing to compare with
+	}
+	c.report.Checkpoints++
+	c.compare(at(newest), saved, replayed)
+	return nil
+}
+
+// compare reports where a checkpoint differs from the replay of commits.
+func (c *checking) compare(object string, saved, replayed *txlog.Snapshot) {
+	have, want := fileStates(saved), fileStates(replayed)
+	for _, k := range slices.Sorted(maps.Keys(want)) {
+		if s, ok := have[k]; !ok {
+			c.find(CheckpointLacksFile, object, "live file %s is not in the checkpoint", objectName(want[k].path))
+		} else if s != want[k] {
+			c.find(CheckpointDiffers, object, "size, vector or partition of %s differ from the commits", objectName(s.path))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(have)) {
+		if _, ok := want[k]; !ok {
+			c.find(CheckpointKeepsFile, object, "file %s was removed and is in the checkpoint", objectName(have[k].path))
+		}
+	}
+	if a, b := jsonText(saved.Protocol()), jsonText(replayed.Protocol()); a != b {
+		c.find(CheckpointDiffers, object, "protocol %s, by the commits %s", a, b)
+	}
+	a, b := saved.Metadata(), replayed.Metadata()
+	if a.ID != b.ID || a.SchemaString != b.SchemaString || !slices.Equal(a.PartitionColumns, b.PartitionColumns) || !maps.Equal(a.Configuration, b.Configuration) {
+		c.find(CheckpointDiffers, object, "metaData differs from the commits")
+	}
+	if !maps.Equal(txnVersions(saved), txnVersions(replayed)) {
+		c.find(CheckpointDiffers, object, "txn values %v, by the commits %v", txnVersions(saved), txnVersions(replayed))
+	}
+	if !maps.Equal(domainTexts(saved), domainTexts(replayed)) {
+		c.find(CheckpointDiffers, object, "metadata domains differ from the commits")
+	}
+}
+
+type fileState struct {
+	path, vector, partition string
+	size, rows              int64
+}
+
+func fileStates(s *txlog.Snapshot) map[string]fileState {
+	files := s.Files()
+	out := make(map[string]fileState, files.Len())
+	for i := range files.Len() {
+		st := fileState{
+			path: files.Path(i), vector: vectorID(files.DeletionVector(i)), partition: partitionKey(files.Partition(i)),
+			size: files.Size(i),
+		}
+		out[st.path+"\x00"+st.vector] = st
+	}
+	return out
+}
+
+func txnVersions(s *txlog.Snapshot) map[string]int64 {
+	out := map[string]int64{}
+	for id, t := range s.Txns() {
+		out[id] = t.Version
+	}
+	return out
+}
+
+func domainTexts(s *txlog.Snapshot) map[string]string {
+	out := map[string]string{}
+	for d := range s.Domains() {
+		out[d.Domain] = d.Configuration
+	}
+	return out
+}
+
+// hint checks that _last_checkpoint leads somewhere.
+func (c *checking) hint(ctx context.Context) error {
+	if c.found.hint == "" {
+		return nil
+	}
+	var h struct {
+		Version *txlog.Version `json:"version"`
+	}
+	text, err := c.small(ctx, c.found.hint)
+	switch {
+	case err != nil:
+		return err
+	case len(text) == 0: // normal: a writer without atomic replace
+	case json.Unmarshal(text, &h) != nil || h.Version == nil:
+		c.find(HintAstray, "_last_checkpoint", "it cannot be read")
+	case !c.found.complete[*h.Version]:
+		c.find(HintAstray, "_last_checkpoint", "it names a checkpoint of version %d, which is not there", *h.Version)
+	}
+	return nil
+}
+
+// checksum compares the .crc of the newest version with its state.
+func (c *checking) checksum(ctx context.Context) error {
+	if c.snapshot == nil {
+		return nil
+	}
+	key, ok := c.found.checksums[c.snapshot.Version()]
+	if !ok {
+		return nil
+	}
+	text, err := c.small(ctx, key)
+	if err != nil {
+		return err
+	}
+	var crc struct {
+		TableSizeBytes *int64 `json:"tableSizeBytes"`
+		NumFiles       *int64 `json:"numFiles"`
+	}
+	object := fmt.Sprintf("_delta_log/%020d.crc", c.snapshot.Version())
+	if json.Unmarshal(text, &crc) != nil || crc.TableSizeBytes == nil || crc.NumFiles == nil {
+		c.find(ChecksumDiffers, object, "it cannot be read")
+		return nil
+	}
+	if size, n := c.snapshot.SizeBytes(), int64(c.snapshot.Files().Len()); *crc.TableSizeBytes != size || *crc.NumFiles != n {
+		c.find(ChecksumDiffers, object, "%d files of %d bytes, the version has %d of %d", *crc.NumFiles, *crc.TableSizeBytes, n, size)
+	}
+	return nil
+}
+
+// small reads an object of the log that has a bounded size; nil for one that is not there or too large to be true.
+func (c *checking) small(ctx context.Context, key string) ([]byte, error) {
+	most := c.options.limits().HintBytes
+	body, info, err := c.log.Store().Get(ctx, key, objectstore.Range{})
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }() // read only: nothing is lost
+	if info.Size > most {
+		return []byte("too large"), nil
+	}
+	return io.ReadAll(io.LimitReader(body, most))
+}
+
+// hidingStore is a store without some of its objects: a log read through it does not know of a checkpoint.
+type hidingStore struct {
+	objectstore.Store
+	hidden map[string]bool
+}
+
+// Get does not find what is hidden.
+func (s hidingStore) Get(ctx context.Context, key string, r objectstore.Range) (io.ReadCloser, objectstore.Info, error) {
+	if s.hidden[key] {
+		return nil, objectstore.Info{}, fmt.Errorf("get %s: %w", key, objectstore.ErrNotFound)
+	}
+	return s.Store.Get(ctx, key, r)
+}
+
+// Head does not find what is hidden.
+func (s hidingStore) Head(ctx context.Context, key string) (objectstore.Info, error) {
+	if s.hidden[key] {
+		return objectstore.Info{}, fmt.Errorf("head %s: %w", key, objectstore.ErrNotFound)
+	}
+	return s.Store.Head(ctx, key)
+}
+
+// List leaves out what is hidden.
+func (s hidingStore) List(ctx context.Context, prefix, after string) iter.Seq2[objectstore.Info, error] {
+	return func(yield func(objectstore.Info, error) bool) {
+		for info, err := range s.Store.List(ctx, prefix, after) {
+			if err == nil && s.hidden[info.Key] {
+				continue
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// Put and Delete are not for a reader.
+func (s hidingStore) Put(context.Context, string, objectstore.Body, objectstore.Condition) (objectstore.Info, error) {
+	return objectstore.Info{}, fmt.Errorf("put: %w", objectstore.ErrUnsupported)
+}
+
+// Delete is refused, see Put.
+func (s hidingStore) Delete(_ context.Context, keys ...string) error {
+	return fmt.Errorf("delete %s: %w", strings.Join(keys, ", "), objectstore.ErrUnsupported)
+}

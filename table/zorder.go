@@ -1,0 +1,169 @@
+package table
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// The Z-order of rows.
+//
+// Each column is cut into ranges that hold about as many rows each; the number of its range is the rank of a value.
+// The bits of the ranks, interleaved, are the Morton code: rows with near codes are near in every column, so a file
+// that holds a span of codes holds a narrow box of values, and a predicate on any of the columns leaves most boxes
+// out. Ranks rather than values make the order blind to scale and skew.
+//
+// The boundaries of the ranges come from a sample with a fixed seed. They decide the layout only: whatever they are,
+// every row is written once.
+const (
+	// ZOrderColumnsMax is how many columns a Z-order may have: each more halves what the others gain.
+	ZOrderColumnsMax = 8
+	zOrderBits       = 10 // bits of a rank, 1024 ranges, fewer when the columns are many
+	zOrderCodeBits   = 60 // bits of a code: it stays a positive bigint
+	zOrderSample     = 100_000
+)
+
+// Tags of files that a Z-order wrote; the names are those of Spark.
+const (
+	tagCubeID    = "ZCUBE_ID"
+	tagCubeBy    = "ZCUBE_ZORDER_BY"
+	tagCubeCurve = "ZCUBE_ZORDER_CURVE"
+)
+
+// zOrderColumns checks the columns of a Z-order and spells them as the schema does.
+func zOrderColumns(s *txlog.Snapshot, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if len(names) > ZOrderColumnsMax {
+		return nil, fmt.Errorf("%w: Z-order by %d columns, at most %d", ErrInvalidRequest, len(names), ZOrderColumnsMax)
+	}
+	schema, err := s.Schema()
+	if err != nil {
+		return nil, err
+	}
+	stats := s.StatsColumns()
+	partitioned := partitionNames(schema, s.PartitionColumns())
+	var out []string
+	for _, name := range names {
+		f, err := schema.Lookup(name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: Z-order by %q: %w", ErrInvalidRequest, name, err)
+		}
+		why := ""
+		switch {
+		case slices.Contains(partitioned, f.Name):
+			why = "is a partition column, so every file holds one value of it"
+		case slices.Contains(out, f.Name):
+			why = "is named twice"
+		case !hasBounds(f.Type.Kind) || !stats.Has([]string{f.PhysicalName(s.Mapping())}):
+			why = "has no minimum and maximum in the statistics (see delta.dataSkippingStatsColumns), so its order leaves no file out"
+		}
+		if why != "" {
+			return nil, fmt.Errorf("%w: Z-order by %q: the column %s", ErrInvalidRequest, name, why)
+		}
+		out = append(out, f.Name)
+	}
+	return out, nil
+}
+
+// hasBounds tells whether statistics keep a minimum and a maximum for columns of this kind.
+func hasBounds(k txlog.Kind) bool {
+	switch k {
+	case txlog.KindString, txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte, txlog.KindFloat,
+		txlog.KindDouble, txlog.KindDate, txlog.KindDecimal, txlog.KindTimestamp, txlog.KindTimestampNTZ:
+		return true
+	}
+	return false
+}
+
+// zOrderSQL is the SELECT that reads table t with the columns of schema and gives its rows along the curve.
+//
+// Within one code rows are in the order of the columns; for one column the code adds nothing and is left out. NULL
+// comes first, as in the statistics of no file.
+func zOrderSQL(schema *txlog.Schema, by []string) string {
+	last := make([]string, len(by))
+	for i, c := range by {
+		last[i] = "q." + QuoteIdent(c) + " NULLS FIRST"
+	}
+	list := make([]string, len(schema.Fields))
+	for i, f := range schema.Fields {
+		list[i] = "q." + QuoteIdent(f.Name)
+	}
+	if len(by) == 1 {
+		return "SELECT " + strings.Join(list, ", ") + " FROM t AS q ORDER BY " + last[0]
+	}
+	bits := rankBits(len(by))
+	return "WITH " + boundsSQL(by, bits) +
+		" SELECT " + strings.Join(list, ", ") + " FROM (" + ranksSQL(selectList(schema), by, bits) + ") AS q" +
+		" ORDER BY " + mortonSQL(len(by), bits) + ", " + strings.Join(last, ", ")
+}
+
+// rankBits is how many bits of each rank the code has room for.
+func rankBits(columns int) int { return min(zOrderBits, zOrderCodeBits/columns) }
+
+// boundsSQL defines _lake_bounds: one row, and for column i of by a list b<i> of the 2^bits-1 values that separate
+// ranges with equal shares of a sample; empty when the column has no value.
+func boundsSQL(by []string, bits int) string {
+	sampled, bounds := make([]string, len(by)), make([]string, len(by))
+	shares := make([]string, 0, 1<<bits)
+	for i := 1; i < 1<<bits; i++ {
+		shares = append(shares, fmt.Sprintf("%d/%d", i, 1<<bits))
+	}
+	list := "[" + strings.Join(shares, ", ") + "]"
+	for i, c := range by {
+		sampled[i] = fmt.Sprintf("%s AS c%d", QuoteIdent(c), i)
+		bounds[i] = fmt.Sprintf("quantile_disc(c%d, %s) AS b%d", i, list, i)
+	}
+	return "_lake_sample AS (SELECT " + strings.Join(sampled, ", ") + " FROM t USING SAMPLE reservoir(" +
+		fmt.Sprint(zOrderSample) + " ROWS) REPEATABLE (1)), _lake_bounds AS (SELECT " + strings.Join(bounds, ", ") + " FROM _lake_sample)"
+}
+
+// ranksSQL adds the columns _lake_r0 … to the rows of t: how many boundaries are not above the value, found by
+// bisection, one level of it per subquery. NULL has rank 0.
+func ranksSQL(columns string, by []string, bits int) string {
+	zero, kept := make([]string, len(by)), make([]string, len(by))
+	for i := range by {
+		zero[i] = fmt.Sprintf("0::BIGINT AS _lake_r%d, b.b%d AS _lake_b%d", i, i, i)
+		kept[i] = fmt.Sprintf("_lake_b%d", i)
+	}
+	sql := "SELECT " + columns + ", " + strings.Join(zero, ", ") + " FROM t, _lake_bounds AS b"
+	for step := 1 << (bits - 1); step > 0; step >>= 1 {
+		next := make([]string, len(by))
+		for i, c := range by {
+			next[i] = fmt.Sprintf("_lake_r%d + CASE WHEN %s >= _lake_b%d[_lake_r%d + %d] THEN %d ELSE 0 END AS _lake_r%d",
+				i, QuoteIdent(c), i, i, step, step, i)
+		}
+		sql = "SELECT " + columns + ", " + strings.Join(next, ", ") + ", " + strings.Join(kept, ", ") + " FROM (" + sql + ")"
+	}
+	return sql
+}
+
+// mortonSQL interleaves the ranks _lake_r0 … of n columns: bit b of rank i is bit b·n + (n-1-i) of the code, so that
+// the first column decides first.
+func mortonSQL(n, bits int) string {
+	terms := make([]string, 0, n*bits)
+	for b := range bits {
+		for i := range n {
+			terms = append(terms, fmt.Sprintf("(((_lake_r%d >> %d) & 1) << %d)", i, b, b*n+n-1-i))
+		}
+	}
+	return "(" + strings.Join(terms, " | ") + ")"
+}
+
+// cubeTags mark the files of one run in one partition.
+func cubeTags(by []string, id string) map[string]string {
+	return map[string]string{tagCubeID: id, tagCubeBy: jsonText(by), tagCubeCurve: "zorder"}
+}
+
+// cubeOf is the run that put a file in the wanted order, or "".
+func cubeOf(tags map[string]string, by []string) string {
+	var had []string
+	if tags[tagCubeCurve] != "zorder" || json.Unmarshal([]byte(tags[tagCubeBy]), &had) != nil || !slices.Equal(had, by) {
+		return ""
+	}
+	return tags[tagCubeID]
+}
