@@ -1,0 +1,336 @@
+package duckdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// partitionPrefix begins the names of the text columns that COPY partitions by.
+const partitionPrefix = "_lakectl_p"
+
+// notNullMark begins the message of error() where a NULL stands in a column that has none; the column follows.
+const notNullMark = "lakectl: not null: "
+
+// plan matches the output of the statement with the schema and writes the SELECT lists.
+func (c *copier) plan(ctx context.Context) error {
+	b := c.bound
+	if err := b.session.exec(ctx, outputPrefix+b.sql); err != nil {
+		return b.located(err, len(outputPrefix))
+	}
+	p, err := b.session.prepare(ctx, "SELECT * FROM "+outputView)
+	if err != nil {
+		return b.located(err, len(b.sql)+1)
+	}
+	names, types := p.columns()
+	p.close()
+	c.width = len(names)
+	used := make([]bool, len(names))
+	var kept []string
+	for _, f := range c.write.Schema.Fields {
+		i, err := c.find(names, f, used)
+		if err != nil {
+			return err
+		}
+		if i < 0 {
+			continue // a void column that the statement does not give
+		}
+		if err := c.extraFields(types[i], f.Type, f.Name); err != nil {
+			return err
+		}
+		item, err := c.column(i, f)
+		if err != nil {
+			return fmt.Errorf("column %s: %w", f.Name, err)
+		}
+		switch {
+		case item == "":
+		case !c.partitioned(f.Name):
+			c.items = append(c.items, item)
+		case c.write.KeepPartitionColumns:
+			kept = append(kept, item)
+		}
+	}
+	for i, u := range used {
+		if !u {
+			return &table.SQLError{SQL: b.source, Message: fmt.Sprintf("column %s is not a column of the table", names[i]), Offset: -1}
+		}
+	}
+	c.items = append(c.items, kept...)
+	if len(c.items) == 0 {
+		return errors.New("write files: all columns are partition columns, none is left for the files")
+	}
+	return c.partitions(names)
+}
+
+// find is the index of a schema column in the output: by its exact name, else by a unique one without regard to case.
+func (c *copier) find(names []string, f txlog.Field, used []bool) (int, error) {
+	i := slices.Index(names, f.Name)
+	if i < 0 {
+		for n, name := range names {
+			if strings.EqualFold(name, f.Name) {
+				i = n
+			}
+		}
+	}
+	if i >= 0 {
+		used[i] = true
+		return i, nil
+	}
+	if f.Type.Kind == txlog.KindVoid {
+		return -1, nil
+	}
+	return -1, &table.SQLError{SQL: c.bound.source, Message: fmt.Sprintf("column %s of the table is missing in the output", f.Name), Offset: -1}
+}
+
+// extraFields refuses fields of nested values that the table does not have: a cast would drop them silently.
+func (c *copier) extraFields(d *duckType, t *txlog.DataType, path string) error {
+	switch {
+	case d.id == bindings.TypeStruct && t.Kind == txlog.KindStruct:
+		for i, name := range d.names {
+			at := slices.IndexFunc(t.Fields, func(f txlog.Field) bool { return strings.EqualFold(f.Name, name) })
+			if at < 0 {
+				return &table.SQLError{
+					SQL: c.bound.source, Message: fmt.Sprintf("field %s.%s is not a field of the table", path, name), Offset: -1,
+				}
+			}
+			if err := c.extraFields(d.children[i], t.Fields[at].Type, path+"."+t.Fields[at].Name); err != nil {
+				return err
+			}
+		}
+	case d.id == bindings.TypeList && t.Kind == txlog.KindArray:
+		return c.extraFields(d.children[0], t.Element, path+".element")
+	case d.id == bindings.TypeMap && t.Kind == txlog.KindMap:
+		if err := c.extraFields(d.children[0], t.Key, path+".key"); err != nil {
+			return err
+		}
+		return c.extraFields(d.children[1], t.Value, path+".value")
+	}
+	return nil
+}
+
+// column is the SELECT item of one column of the files; "" for a void column, which no file has.
+func (c *copier) column(i int, f txlog.Field) (string, error) {
+	alias := "c" + strconv.Itoa(i)
+	if f.Type.Kind == txlog.KindVoid {
+		c.conditions = append(c.conditions, "("+alias+" IS NULL OR CAST(error("+
+			table.QuoteString("column "+f.Name+" is void and can hold NULL only")+") AS BOOLEAN))")
+		return "", nil
+	}
+	stored, err := withoutVoid(f.Type)
+	if err != nil {
+		return "", err
+	}
+	sql, err := typeSQL(stored, false, txlog.MappingNone)
+	if err != nil {
+		return "", err
+	}
+	expr := "CAST(" + alias + " AS " + sql + ")"
+	if bad := nullsIn(expr, stored, 0); bad != "" {
+		expr = "CASE WHEN " + bad + " THEN error(" + table.QuoteString(notNullMark+f.Name) + ") ELSE " + expr + " END"
+	}
+	shape := rename{to: c.write.Mapping}
+	return shape.apply(expr, stored, 0) + " AS " + table.QuoteIdent(f.PhysicalName(c.write.Mapping)), nil
+}
+
+// withoutVoid is the type as it stands in files: void is never written.
+func withoutVoid(t *txlog.DataType) (*txlog.DataType, error) {
+	switch t.Kind {
+	case txlog.KindVoid:
+		return nil, fmt.Errorf("%w: void inside an array or map", txlog.ErrUnsupportedType)
+	case txlog.KindArray:
+		e, err := withoutVoid(t.Element)
+		if err != nil {
+			return nil, err
+		}
+		stored := *t
+		stored.Element = e
+		return &stored, nil
+	case txlog.KindMap:
+		k, err := withoutVoid(t.Key)
+		if err != nil {
+			return nil, err
+		}
+		v, err := withoutVoid(t.Value)
+		if err != nil {
+			return nil, err
+		}
+		stored := *t
+		stored.Key, stored.Value = k, v
+		return &stored, nil
+	case txlog.KindStruct:
+		stored := *t
+		stored.Fields = nil
+		for _, f := range t.Fields {
+			if f.Type.Kind == txlog.KindVoid {
+				continue
+			}
+			inner, err := withoutVoid(f.Type)
+			if err != nil {
+				return nil, err
+			}
+			f.Type = inner
+			stored.Fields = append(stored.Fields, f)
+		}
+		if len(stored.Fields) == 0 {
+			return nil, fmt.Errorf("%w: struct without fields other than void", txlog.ErrUnsupportedType)
+		}
+		return &stored, nil
+	}
+	return t, nil
+}
+
+// nullsIn is a condition that is true where a NULL stands inside of a value whose type has none; "" when the type
+// allows all. A NULL of a whole column is found in the statistics.
+func nullsIn(sql string, t *txlog.DataType, depth int) string {
+	x := fmt.Sprintf("y%d", depth)
+	var bad []string
+	switch t.Kind {
+	case txlog.KindStruct:
+		for _, f := range t.Fields {
+			inner := "struct_extract(" + sql + ", " + table.QuoteString(f.Name) + ")"
+			if !f.Nullable {
+				bad = append(bad, inner+" IS NULL")
+			}
+			if deeper := nullsIn(inner, f.Type, depth); deeper != "" {
+				bad = append(bad, deeper)
+			}
+		}
+	case txlog.KindArray:
+		bad = anyIn(sql, x, t.ContainsNull, nullsIn(x, t.Element, depth+1))
+	case txlog.KindMap:
+		bad = append(anyIn("map_keys("+sql+")", x, true, nullsIn(x, t.Key, depth+1)),
+			anyIn("map_values("+sql+")", x, t.ValueContainsNull, nullsIn(x, t.Value, depth+1))...)
+	}
+	if len(bad) == 0 {
+		return ""
+	}
+	return "(" + sql + " IS NOT NULL AND (" + strings.Join(bad, " OR ") + "))"
+}
+
+// anyIn is the condition that some element of a list is bad.
+func anyIn(list, x string, nullable bool, bad string) []string {
+	var either []string
+	if !nullable {
+		either = append(either, x+" IS NULL")
+	}
+	if bad != "" {
+		either = append(either, bad)
+	}
+	if len(either) == 0 {
+		return nil
+	}
+	return []string{"len(list_filter(" + list + ", lambda " + x + ": " + strings.Join(either, " OR ") + ")) > 0"}
+}
+
+// partitions writes the partition columns as text, from which partitionText makes the text of the protocol.
+func (c *copier) partitions(names []string) error {
+	for n, name := range c.write.PartitionBy {
+		f, err := c.write.Schema.Lookup(name)
+		if err != nil {
+			return fmt.Errorf("partition column %s: %w", name, err)
+		}
+		i, err := c.find(names, *f, make([]bool, len(names)))
+		if err != nil {
+			return err
+		}
+		sql, err := typeSQL(f.Type, false, txlog.MappingNone)
+		if err != nil || f.Type.Nested() {
+			return fmt.Errorf("partition column %s: %w: %s", name, txlog.ErrUnsupportedType, f.Type)
+		}
+		value := "CAST(c" + strconv.Itoa(i) + " AS " + sql + ")"
+		switch f.Type.Kind {
+		case txlog.KindString:
+			value = "NULLIF(" + value + ", '')" // the protocol cannot tell them apart
+		case txlog.KindBinary:
+			value = "NULLIF(hex(" + value + "), '')"
+		case txlog.KindDate:
+			value = "CAST(" + value + " - DATE '1970-01-01' AS VARCHAR)"
+		case txlog.KindTimestamp, txlog.KindTimestampNTZ:
+			value = "CAST(epoch_us(" + value + ") AS VARCHAR)"
+		default:
+			value = "CAST(" + value + " AS VARCHAR)"
+		}
+		c.parts = append(c.parts, value+" AS "+partitionPrefix+strconv.Itoa(n))
+	}
+	return nil
+}
+
+func (c *copier) partitioned(name string) bool {
+	return slices.ContainsFunc(c.write.PartitionBy, func(p string) bool { return strings.EqualFold(p, name) })
+}
+
+func (c *copier) partitionNames() []string {
+	names := make([]string, len(c.parts))
+	for i := range names {
+		names[i] = partitionPrefix + strconv.Itoa(i)
+	}
+	return names
+}
+
+func (c *copier) aliases() []string {
+	names := make([]string, c.width)
+	for i := range names {
+		names[i] = "c" + strconv.Itoa(i)
+	}
+	return names
+}
+
+// format is the options of COPY that all files share.
+func (c *copier) format() string {
+	codec := c.write.Codec
+	switch codec {
+	case "":
+		codec = "zstd"
+	case "none":
+		codec = "uncompressed"
+	}
+	sql := "FORMAT parquet, RETURN_STATS, COMPRESSION " + table.QuoteString(codec)
+	if c.write.Mapping == txlog.MappingNone {
+		return sql
+	}
+	if ids := c.fieldIDs(c.write.Schema.Fields, true); ids != "" {
+		sql += ", FIELD_IDS {" + ids + "}"
+	}
+	return sql
+}
+
+// fieldIDs lists the ids of columns and of the fields of structs, by their names in files.
+func (c *copier) fieldIDs(fields []txlog.Field, top bool) string {
+	var entries []string
+	for _, f := range fields {
+		id, ok := f.FieldID()
+		if !ok || f.Type.Kind == txlog.KindVoid || (top && c.partitioned(f.Name) && !c.write.KeepPartitionColumns) {
+			continue
+		}
+		value := strconv.Itoa(id)
+		if f.Type.Kind == txlog.KindStruct {
+			value = "{__duckdb_field_id: " + value
+			if inner := c.fieldIDs(f.Type.Fields, false); inner != "" {
+				value += ", " + inner
+			}
+			value += "}"
+		}
+		entries = append(entries, table.QuoteIdent(f.PhysicalName(c.write.Mapping))+": "+value)
+	}
+	return strings.Join(entries, ", ")
+}
+
+// failure gives an error of COPY its meaning for the caller.
+func (c *copier) failure(err error) error {
+	var e *table.SQLError
+	if !errors.As(err, &e) {
+		return err
+	}
+	if _, column, ok := strings.Cut(e.Message, notNullMark); ok {
+		return &table.ConstraintError{Kind: "not null", Column: column}
+	}
+	return &table.SQLError{SQL: c.bound.source, Message: e.Message, Offset: -1}
+}

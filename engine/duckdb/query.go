@@ -1,0 +1,298 @@
+package duckdb
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	bindings "github.com/duckdb/duckdb-go-bindings"
+
+	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// Query implements [table.Engine]. Rows hold DuckDB's database open until they are closed.
+func (e *Engine) Query(ctx context.Context, q table.Query) (*table.Rows, error) {
+	b, err := e.bind(ctx, q, sessionOptions{ordered: true})
+	if err != nil {
+		return nil, err
+	}
+	rows, err := b.query(ctx)
+	if err != nil {
+		b.session.close()
+		return nil, err
+	}
+	return rows, nil
+}
+
+// bound is a statement whose tables exist in a locked database.
+type bound struct {
+	session *session
+	sql     string // what DuckDB runs
+	source  string // what the user wrote
+}
+
+// bind opens a database with the relations of a statement. The caller closes its session.
+func (e *Engine) bind(ctx context.Context, q table.Query, o sessionOptions) (*bound, error) {
+	o.timeZone, o.unlocked = q.TimeZone, true
+	s, err := e.open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	b := &bound{session: s, sql: q.SQL, source: q.SQL}
+	if err := b.create(ctx, q, o.folders); err != nil {
+		s.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bound) create(ctx context.Context, q table.Query, folders []string) error {
+	t, err := b.session.parse(ctx, q.SQL)
+	if err != nil {
+		return err
+	}
+	if err := b.check(t); err != nil {
+		return err
+	}
+	refs, err := t.refs(ctx)
+	if err != nil {
+		return err
+	}
+	places, travel := assign(refs)
+	if err := b.match(places, q.Relations); err != nil {
+		return err
+	}
+	if travel {
+		if b.sql, err = t.text(ctx); err != nil {
+			return err
+		}
+	}
+	return b.createViews(ctx, places, folders)
+}
+
+// check refuses what a SELECT may not do here, with words instead of a permission error.
+func (b *bound) check(t *tree) error {
+	if t.shows() {
+		return &table.SQLError{SQL: b.source, Message: "SHOW has no tables to show here", Offset: -1}
+	}
+	allowed := []string{"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree"}
+	for _, name := range t.tableFunctions() {
+		if !slices.Contains(allowed, name) {
+			return &table.SQLError{
+				SQL: b.source, Message: fmt.Sprintf("table function %s cannot be used here; name tables and files in FROM instead", name),
+				Offset: strings.Index(strings.ToLower(b.source), name),
+			}
+		}
+	}
+	return nil
+}
+
+// place is one table of a statement under the name by which the statement finds it.
+type place struct {
+	ref                   *ref // where the statement names it first
+	catalog, schema, name string
+	relation              table.Relation
+	paths                 []string
+}
+
+// assign gives every table of a statement a place. Tables with time travel get names of their own, in the syntax
+// tree too, since DuckDB's own tables know no time travel; travel tells whether there were any.
+func assign(refs []*ref) (places []*place, travel bool) {
+	made := map[string]*place{}
+	for _, r := range refs {
+		id := strings.ToLower(strings.Join([]string{r.catalog, r.schema, r.name, r.at}, "\x00"))
+		p := made[id]
+		if p == nil {
+			p = &place{ref: r, catalog: r.catalog, schema: r.schema, name: r.name}
+			if r.at != "" {
+				p.catalog, p.schema, p.name = "", "", "_lakectl_at_"+strconv.Itoa(len(places))
+			}
+			made[id] = p
+			places = append(places, p)
+		}
+		if r.at == "" {
+			continue
+		}
+		travel = true
+		if alias, _ := r.node["alias"].(string); alias == "" {
+			r.node["alias"] = r.name
+		}
+		r.node["at_clause"], r.node["catalog_name"], r.node["schema_name"], r.node["table_name"] = nil, "", "", p.name
+	}
+	return places, travel
+}
+
+// attach makes the catalogs that places need; only before the lock.
+func (s *session) attach(ctx context.Context, places []*place) error {
+	for _, p := range places {
+		if p.catalog == "" {
+			continue
+		}
+		if err := s.exec(ctx, "ATTACH IF NOT EXISTS ':memory:' AS "+table.QuoteIdent(p.catalog)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// qualified makes the schema of a place and returns its whole name, quoted.
+func (s *session) qualified(ctx context.Context, p *place) (string, error) {
+	if p.schema == "" {
+		return table.QuoteIdent(p.name), nil
+	}
+	schema := table.QuoteIdent(p.schema)
+	if p.catalog != "" {
+		schema = table.QuotePath(p.catalog, p.schema)
+	}
+	if err := s.exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+schema); err != nil {
+		return "", err
+	}
+	return schema + "." + table.QuoteIdent(p.name), nil
+}
+
+// match finds the relation of each place.
+func (b *bound) match(places []*place, relations map[string]table.Relation) error {
+	known := map[string]table.Relation{}
+	for key, r := range relations {
+		known[strings.ToLower(key)] = r
+	}
+	for _, p := range places {
+		var ok bool
+		if p.relation, ok = known[strings.ToLower(p.ref.key())]; !ok {
+			return &table.SQLError{
+				SQL: b.source, Message: fmt.Sprintf("table %s not found", p.ref.key()), Offset: p.ref.location,
+			}
+		}
+	}
+	return nil
+}
+
+// createViews brings the files here, locks the database and makes the views.
+func (b *bound) createViews(ctx context.Context, places []*place, folders []string) error {
+	s := b.session
+	for _, p := range places {
+		var err error
+		if p.paths, err = s.locate(ctx, p.relation.Files); err != nil {
+			return err
+		}
+	}
+	if err := s.attach(ctx, places); err != nil {
+		return err
+	}
+	if err := s.lock(ctx, s.names, folders); err != nil {
+		return err
+	}
+	if err := s.exec(ctx, "CREATE SCHEMA "+helperSchema); err != nil {
+		return err
+	}
+	for i, p := range places {
+		sql, err := s.relationSQL(ctx, fmt.Sprintf("%d %s", i, p.name), p.relation, p.paths)
+		if err != nil {
+			return err
+		}
+		name, err := s.qualified(ctx, p)
+		if err != nil {
+			return err
+		}
+		if err := s.exec(ctx, "CREATE VIEW "+name+" AS "+sql); err != nil {
+			return fmt.Errorf("bind %s: %w", p.ref.key(), shift(err, b.source, len(sql)+len(b.source)))
+		}
+	}
+	return nil
+}
+
+// query starts the statement and wraps its rows.
+func (b *bound) query(ctx context.Context) (*table.Rows, error) {
+	s := b.session
+	p, err := s.prepare(ctx, b.sql)
+	if err != nil {
+		return nil, b.located(err, 0)
+	}
+	defer func() { p.close() }()
+	names, types := p.columns()
+	if slices.ContainsFunc(types, func(t *duckType) bool { return !t.direct() }) {
+		p.close()
+		if p, err = b.castable(ctx, types); err != nil {
+			return nil, err
+		}
+		_, types = p.columns()
+	}
+	r, err := p.run(ctx)
+	if err != nil {
+		return nil, b.located(err, 0)
+	}
+	rows := &table.Rows{Close: func() error { r.close(); s.close(); return nil }}
+	for i, name := range names {
+		rows.Columns = append(rows.Columns, txlog.Field{Name: name, Type: types[i].shown(), Nullable: true})
+	}
+	rows.All = func(yield func([]any, error) bool) {
+		for row, err := range r.rows(ctx) {
+			if err != nil {
+				err = b.located(err, 0)
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+	return rows, nil
+}
+
+// castable prepares the statement with the columns as text whose types we have no Go form for.
+func (b *bound) castable(ctx context.Context, types []*duckType) (*prepared, error) {
+	if err := b.session.exec(ctx, outputPrefix+b.sql); err != nil {
+		return nil, b.located(err, len(outputPrefix))
+	}
+	var aliases, items []string
+	for i, t := range types {
+		alias := "c" + strconv.Itoa(i)
+		aliases = append(aliases, alias)
+		if !t.direct() {
+			alias = "CAST(" + alias + " AS VARCHAR)"
+		}
+		items = append(items, alias)
+	}
+	return b.session.prepare(ctx, "SELECT "+strings.Join(items, ", ")+" FROM "+outputView+" AS t("+strings.Join(aliases, ", ")+")")
+}
+
+// The statement of the user as a view, so that we can select from it whatever its text ends with.
+const (
+	outputView   = helperSchema + ".output"
+	outputPrefix = "CREATE VIEW " + outputView + " AS "
+)
+
+// located makes the offset of an error one into the text of the user, where that can be told.
+func (b *bound) located(err error, prefix int) error {
+	if b.sql != b.source {
+		prefix = len(b.sql) + prefix + 1
+	}
+	return shift(err, b.source, prefix)
+}
+
+// direct tells whether column.value has a form for every value of the type.
+func (d *duckType) direct() bool {
+	switch d.id {
+	case bindings.TypeHugeInt, bindings.TypeUBigInt:
+		return true
+	}
+	_, _, ok := d.delta()
+	if d.id == bindings.TypeSQLNull {
+		return false
+	}
+	return ok && !slices.ContainsFunc(d.children, func(c *duckType) bool { return !c.direct() })
+}
+
+// shown is the type of an output column: that of delta, and decimals for integers that no Delta type holds.
+func (d *duckType) shown() *txlog.DataType {
+	switch d.id {
+	case bindings.TypeHugeInt:
+		return &txlog.DataType{Kind: txlog.KindDecimal, Name: "decimal(38,0)", Precision: 38}
+	case bindings.TypeUBigInt:
+		return &txlog.DataType{Kind: txlog.KindDecimal, Name: "decimal(20,0)", Precision: 20}
+	}
+	t, _, _ := d.delta()
+	return t
+}

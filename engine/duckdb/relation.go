@@ -1,0 +1,396 @@
+package duckdb
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// group is the part of a relation that one read_parquet covers. Files of one group share how deleted rows are taken
+// out and how timestamps are stored; everything else that differs between files comes from a small table.
+type group struct {
+	files  []int // indexes into Relation.Files
+	rows   rowFilter
+	legacy bool // timestamps without a zone mark (INT96), which mean UTC
+}
+
+// rowFilter says which rows of a file count.
+type rowFilter uint8
+
+const (
+	allRows rowFilter = iota
+	someRowsDeleted
+	someRowsKept
+)
+
+// reader builds the SQL of one relation.
+type reader struct {
+	session  *session
+	relation table.Relation
+	paths    []string // of Relation.Files, on this machine
+	name     string   // unique in the session: prefix of helper tables
+	parts    []partitionColumn
+	fields   []txlog.Field // read from files; c0, c1, … in this order
+}
+
+// partitionColumn holds the constants of one partition column as SQL, by index into Relation.Files.
+type partitionColumn struct {
+	name   string
+	sql    string // its type
+	values []string
+}
+
+// helperSchema holds the tables that we make beside the views of a call.
+const helperSchema = "_lakectl"
+
+// relationSQL is the SELECT that stands for a relation. paths are the places of its files on this machine.
+func (s *session) relationSQL(ctx context.Context, name string, rel table.Relation, paths []string) (string, error) {
+	if rel.External != nil {
+		return externalSQL(rel, paths)
+	}
+	if rel.Schema == nil {
+		return "", fmt.Errorf("relation %s: no schema", name)
+	}
+	r := &reader{session: s, relation: rel, paths: paths, name: name}
+	if err := r.columns(); err != nil {
+		return "", fmt.Errorf("relation %s: %w", name, err)
+	}
+	groups, err := r.groups(ctx)
+	if err != nil {
+		return "", fmt.Errorf("relation %s: %w", name, err)
+	}
+	if len(groups) == 0 {
+		return r.nothing()
+	}
+	selects := make([]string, len(groups))
+	for i, g := range groups {
+		if selects[i], err = r.read(ctx, i, g); err != nil {
+			return "", fmt.Errorf("relation %s: %w", name, err)
+		}
+	}
+	return strings.Join(selects, "\nUNION ALL\n"), nil
+}
+
+// columns splits the schema into columns read from files and constants of each file.
+func (r *reader) columns() error {
+	constant := map[string]bool{}
+	for _, name := range r.relation.PartitionColumns {
+		f, err := r.relation.Schema.Lookup(name)
+		if err != nil {
+			return fmt.Errorf("partition column %s: %w", name, err)
+		}
+		constant[f.Name] = true
+		p, err := r.constants(f, name)
+		if err != nil {
+			return err
+		}
+		r.parts = append(r.parts, p)
+	}
+	for _, f := range r.relation.Schema.Fields {
+		if !constant[f.Name] && f.Type.Kind != txlog.KindVoid && unreadable(f.Type) == nil {
+			r.fields = append(r.fields, f)
+		}
+	}
+	return nil
+}
+
+func (r *reader) constants(f *txlog.Field, name string) (partitionColumn, error) {
+	p := partitionColumn{name: f.Name, values: make([]string, len(r.relation.Files))}
+	var err error
+	if p.sql, err = typeSQL(f.Type, false, txlog.MappingNone); err != nil {
+		return p, fmt.Errorf("partition column %s: %w", name, err)
+	}
+	known := map[string]string{}
+	for i, file := range r.relation.Files {
+		text := file.Partition[name]
+		if text == "" && name != f.Name {
+			text = file.Partition[f.Name]
+		}
+		sql, ok := known[text]
+		if !ok {
+			if sql, err = partitionSQL(f.Type, text); err != nil {
+				return p, fmt.Errorf("partition column %s of %s: %w", name, objectName(file.Store, file.Key), err)
+			}
+			known[text] = sql
+		}
+		p.values[i] = sql
+	}
+	return p, nil
+}
+
+// partitionSQL writes the text of a partition value as a constant.
+func partitionSQL(t *txlog.DataType, text string) (string, error) {
+	if text == "" {
+		return "NULL", nil
+	}
+	v, err := txlog.ParsePartition(t, text)
+	if err != nil {
+		return "", err
+	}
+	return literalSQL(t, v)
+}
+
+// groups splits the files. The common case is one group.
+func (r *reader) groups(ctx context.Context) ([]group, error) {
+	legacy, err := r.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var groups []group
+	for i, f := range r.relation.Files {
+		g := group{rows: allRows, legacy: legacy[r.paths[i]]}
+		if f.Only != nil {
+			g.rows = someRowsKept
+		} else if f.Deleted != nil && !f.Deleted.IsEmpty() {
+			g.rows = someRowsDeleted
+		}
+		at := slices.IndexFunc(groups, func(o group) bool { return o.rows == g.rows && o.legacy == g.legacy })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, g)
+		}
+		groups[at].files = append(groups[at].files, i)
+	}
+	return groups, nil
+}
+
+// inspect reads footers, but only where what they say can matter: INT96 timestamps are UTC, yet DuckDB would read
+// them in the zone of the session; and with column mapping by id, a file without ids would read as NULLs.
+func (r *reader) inspect(ctx context.Context) (legacy map[string]bool, err error) {
+	legacy = map[string]bool{}
+	if len(r.paths) == 0 {
+		return legacy, nil
+	}
+	from := " FROM parquet_schema(" + fileList(r.paths) + ")"
+	if r.session.zone != "UTC" && r.relation.Schema.Uses(txlog.KindTimestamp) {
+		rows, err := r.session.all(ctx, "SELECT DISTINCT file_name"+from+
+			" WHERE duckdb_type IN ('TIMESTAMP', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S')")
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			path, _ := row[0].(string)
+			legacy[path] = true
+		}
+	}
+	if r.relation.Mapping == txlog.MappingID && len(r.fields) > 0 {
+		rows, err := r.session.all(ctx, "SELECT file_name"+from+" GROUP BY file_name HAVING count(field_id) = 0 LIMIT 1")
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) > 0 {
+			path, _ := rows[0][0].(string)
+			return nil, fmt.Errorf("%s has no field ids, which column mapping by id needs", r.session.names[path])
+		}
+	}
+	return legacy, nil
+}
+
+// read is the SELECT over one group.
+func (r *reader) read(ctx context.Context, number int, g group) (string, error) {
+	lookup, err := r.lookupTable(ctx, number, g)
+	if err != nil {
+		return "", err
+	}
+	items, err := r.items(g, lookup)
+	if err != nil {
+		return "", err
+	}
+	source, err := r.source(g)
+	if err != nil {
+		return "", err
+	}
+	sql := "SELECT " + strings.Join(items, ", ") + "\nFROM " + source + " r"
+	if lookup != "" {
+		sql += "\nJOIN " + lookup + " f ON f.i = r.file_index"
+	}
+	if g.rows == allRows {
+		return sql, nil
+	}
+	rows, err := r.rowTable(ctx, number, g)
+	if err != nil {
+		return "", err
+	}
+	join := "ANTI"
+	if g.rows == someRowsKept {
+		join = "SEMI"
+	}
+	return sql + "\n" + join + " JOIN " + rows + " d ON d.i = r.file_index AND d.r = r.file_row_number", nil
+}
+
+// source is the call of read_parquet over the files of a group.
+func (r *reader) source(g group) (string, error) {
+	paths := make([]string, len(g.files))
+	for i, f := range g.files {
+		paths[i] = r.paths[f]
+	}
+	var entries []string
+	for i, f := range r.fields {
+		sql, err := typeSQL(f.Type, true, r.relation.Mapping)
+		if err != nil {
+			return "", fmt.Errorf("column %s: %w", f.Name, err)
+		}
+		if g.legacy {
+			sql = strings.ReplaceAll(sql, "TIMESTAMPTZ", "TIMESTAMP")
+		}
+		key := table.QuoteString(f.PhysicalName(r.relation.Mapping))
+		if r.relation.Mapping == txlog.MappingID {
+			id, ok := f.FieldID()
+			if !ok {
+				return "", fmt.Errorf("column %s has no id in the schema, which column mapping by id needs", f.Name)
+			}
+			key = strconv.Itoa(id)
+		}
+		entries = append(entries, fmt.Sprintf("%s: {name: 'c%d', type: %s, default_value: NULL}", key, i, table.QuoteString(sql)))
+	}
+	schema := ""
+	if len(entries) > 0 {
+		schema = ", schema = MAP {" + strings.Join(entries, ", ") + "}"
+	}
+	return "read_parquet(" + fileList(paths) + ", hive_partitioning = false" + schema + ")", nil
+}
+
+// fileList writes paths as a list that DuckDB does not expand.
+func fileList(paths []string) string {
+	escaped := make([]string, len(paths))
+	for i, p := range paths {
+		escaped[i] = escapeGlob(p)
+	}
+	return textList(escaped)
+}
+
+// items are the output columns, in the order of the schema.
+func (r *reader) items(g group, lookup string) ([]string, error) {
+	var items []string
+	read := 0
+	for _, f := range r.relation.Schema.Fields {
+		var sql string
+		part := slices.IndexFunc(r.parts, func(p partitionColumn) bool { return p.name == f.Name })
+		switch bad := unreadable(f.Type); {
+		case part >= 0:
+			sql = r.constantItem(g, part)
+		case f.Type.Kind == txlog.KindVoid:
+			sql = "CAST(NULL AS INTEGER)"
+		case bad != nil:
+			// An error only where the column is used.
+			sql = "CAST(error(" + table.QuoteString(fmt.Sprintf("column %s: %v", f.Name, bad)) + ") AS VARCHAR)"
+		default:
+			shape := rename{from: r.relation.Mapping, legacy: g.legacy}
+			sql = shape.apply("r.c"+strconv.Itoa(read), f.Type, 0)
+			read++
+		}
+		items = append(items, sql+" AS "+table.QuoteIdent(f.Name))
+	}
+	if r.relation.Position {
+		file := "CAST(r.file_index AS INTEGER)"
+		if lookup != "" {
+			file = "f.g"
+		}
+		items = append(items, file+" AS "+table.FileColumn, "r.file_row_number AS "+table.RowColumn)
+	}
+	return items, nil
+}
+
+func (r *reader) constantItem(g group, part int) string {
+	p := r.parts[part]
+	if r.uniform(g, p) {
+		return "CAST(" + p.values[g.files[0]] + " AS " + p.sql + ")"
+	}
+	return "f.p" + strconv.Itoa(part)
+}
+
+func (r *reader) uniform(g group, p partitionColumn) bool {
+	first := p.values[g.files[0]]
+	return !slices.ContainsFunc(g.files, func(f int) bool { return p.values[f] != first })
+}
+
+// lookupTable makes the table of what differs between the files of a group: i, the place of the file in the group;
+// g, its place in the relation; p0, p1, …, its partition values. "" when nothing differs, so that the common case is
+// a bare read_parquet.
+func (r *reader) lookupTable(ctx context.Context, number int, g group) (string, error) {
+	needed := r.relation.Position && len(g.files) != len(r.relation.Files)
+	columns, varying := "i, g", []int(nil)
+	for i, p := range r.parts {
+		if !r.uniform(g, p) {
+			varying = append(varying, i)
+			columns += ", p" + strconv.Itoa(i)
+		}
+	}
+	if !needed && len(varying) == 0 {
+		return "", nil
+	}
+	name := helperSchema + "." + table.QuoteIdent(fmt.Sprintf("%s files %d", r.name, number))
+	definition := "i UBIGINT, g INTEGER"
+	for _, v := range varying {
+		definition += ", p" + strconv.Itoa(v) + " " + r.parts[v].sql
+	}
+	if err := r.session.exec(ctx, "CREATE TABLE "+name+" ("+definition+")"); err != nil {
+		return "", err
+	}
+	const batch = 1000
+	for at := 0; at < len(g.files); at += batch {
+		var rows []string
+		for i, f := range g.files[at:min(at+batch, len(g.files))] {
+			row := strconv.Itoa(at+i) + ", " + strconv.Itoa(f)
+			for _, v := range varying {
+				row += ", " + r.parts[v].values[f]
+			}
+			rows = append(rows, "("+row+")")
+		}
+		if err := r.session.exec(ctx, "INSERT INTO "+name+" ("+columns+") VALUES "+strings.Join(rows, ", ")); err != nil {
+			return "", err
+		}
+	}
+	return name, nil
+}
+
+// rowTable makes the table of the rows that count, or of those that do not: i, the place of the file in the group;
+// r, the row.
+func (r *reader) rowTable(ctx context.Context, number int, g group) (string, error) {
+	name := fmt.Sprintf("%s rows %d", r.name, number)
+	maps := make([]*roaring64.Bitmap, len(g.files))
+	for i, f := range g.files {
+		file := r.relation.Files[f]
+		switch {
+		case g.rows == someRowsDeleted:
+			maps[i] = file.Deleted
+		case file.Deleted != nil:
+			maps[i] = roaring64.AndNot(file.Only, file.Deleted)
+		default:
+			maps[i] = file.Only
+		}
+	}
+	return r.session.loadRows(ctx, name, maps)
+}
+
+// nothing is the SELECT of a relation without files.
+func (r *reader) nothing() (string, error) {
+	var items []string
+	for _, f := range r.relation.Schema.Fields {
+		sql, err := typeSQL(f.Type, false, txlog.MappingNone)
+		if err != nil {
+			sql = "VARCHAR"
+		}
+		items = append(items, "CAST(NULL AS "+sql+") AS "+table.QuoteIdent(f.Name))
+	}
+	if r.relation.Position {
+		items = append(items, "CAST(NULL AS INTEGER) AS "+table.FileColumn, "CAST(NULL AS BIGINT) AS "+table.RowColumn)
+	}
+	if len(items) == 0 {
+		return "", fmt.Errorf("relation %s: no columns", r.name)
+	}
+	return "SELECT " + strings.Join(items, ", ") + " WHERE false", nil
+}
+
+// unreadable says why values of a type cannot be read; nil when they can.
+func unreadable(t *txlog.DataType) error {
+	_, err := typeSQL(t, false, txlog.MappingNone)
+	return err
+}

@@ -1,0 +1,280 @@
+package duckdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/objectstore/file"
+	"github.com/lakectl/lakectl/table"
+)
+
+// Write implements [table.Engine]: COPY into a staging folder, statistics out of what COPY returns, then uploads.
+func (e *Engine) Write(ctx context.Context, q table.Query, w table.Write) ([]table.WrittenFile, error) {
+	if w.Schema == nil {
+		return nil, errors.New("write files: no schema")
+	}
+	if w.Store == nil {
+		store, err := e.scratch()
+		if err != nil {
+			return nil, fmt.Errorf("open scratch space: %w", err)
+		}
+		w.Store = store
+	}
+	stage, clean, err := e.stage(w.Store)
+	if err != nil {
+		return nil, fmt.Errorf("create staging folder: %w", err)
+	}
+	defer clean()
+	o := sessionOptions{ordered: w.Ordered, folders: []string{stage}}
+	if w.Ordered && len(w.PartitionBy) > 0 {
+		o.threads = 1 // threads fill the file of a partition in no order
+	}
+	b, err := e.bind(ctx, q, o)
+	if err != nil {
+		return nil, err
+	}
+	defer b.session.close()
+	c := &copier{bound: b, write: w, stage: stage}
+	files, err := c.copy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return e.upload(ctx, w, files)
+}
+
+// stage makes a folder for finished files, on the file system of a store of this machine, which can then link them
+// into place instead of copying.
+func (e *Engine) stage(store objectstore.Store) (dir string, clean func(), err error) {
+	id := clock.NewUUID(e.options.Rand)
+	dir = filepath.Join(e.dir, "stage-"+id)
+	if local, ok := store.(objectstore.Local); ok {
+		root, err := local.LocalPath("x") // the root has no key of its own
+		if err != nil {
+			return "", nil, err
+		}
+		if root = filepath.Dir(root); !sameFileSystem(e.dir, root, id) {
+			dir = filepath.Join(root, file.TempFolder, "stage-"+id)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	return dir, func() {
+		if err := os.RemoveAll(dir); err != nil {
+			e.options.Logger.Warn("staged files stay", "folder", dir, "error", err)
+		}
+	}, nil
+}
+
+// sameFileSystem tries whether a file in one folder can be linked into the other.
+func sameFileSystem(from, to, id string) bool {
+	probe := filepath.Join(from, "probe-"+id)
+	if err := os.WriteFile(probe, nil, 0o600); err != nil {
+		return false
+	}
+	defer func() { _ = os.Remove(probe) }()
+	target := filepath.Join(to, file.TempFolder, "probe-"+id)
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return false
+	}
+	if err := os.Link(probe, target); err != nil {
+		return false
+	}
+	return os.Remove(target) == nil
+}
+
+// copier runs the COPY of one Write.
+type copier struct {
+	bound *bound
+	write table.Write
+	stage string
+
+	width      int      // columns of the statement
+	items      []string // SELECT list of the files' columns, with the names they have in files
+	parts      []string // SELECT list of the partition columns as text
+	conditions []string
+	attempts   int
+}
+
+// staged is one file in the staging folder.
+type staged struct {
+	path  string
+	rows  int64
+	size  int64
+	parts []*string                    // texts of partition values, in the order of PartitionBy; nil is NULL
+	stats map[string]map[string]string // by DuckDB's path of the leaf: "a"."b"
+}
+
+func (c *copier) copy(ctx context.Context) ([]written, error) {
+	if err := c.plan(ctx); err != nil {
+		return nil, err
+	}
+	files, err := c.run(ctx, false)
+	var over *limits.Error
+	if errors.As(err, &over) && over.Limit == "memory" && len(c.parts) > 0 {
+		// Each thread holds rows of every partition it has met. Sorted by partition there are few at a time.
+		files, err = c.run(ctx, true)
+	}
+	if err == nil && len(c.parts) > 0 {
+		files, err = c.split(ctx, files)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.describe(files)
+}
+
+// run writes the rows of the statement and returns the files that have any.
+func (c *copier) run(ctx context.Context, sorted bool) ([]staged, error) {
+	sql := "SELECT " + strings.Join(append(append([]string{}, c.items...), c.parts...), ", ") + " FROM " + c.source(sorted)
+	if len(c.conditions) > 0 {
+		sql += " WHERE " + strings.Join(c.conditions, " AND ")
+	}
+	options := c.format()
+	if len(c.parts) == 0 {
+		options += c.sizeOption()
+	} else {
+		if sorted {
+			sql += " ORDER BY " + strings.Join(c.partitionNames(), ", ")
+			if c.write.Ordered {
+				sql += ", " + orderColumn
+			}
+		}
+		options += ", PARTITION_BY (" + strings.Join(c.partitionNames(), ", ") + ")"
+	}
+	return c.copyTo(ctx, sql, options)
+}
+
+// orderColumn numbers the rows of the statement where sorting by partition would lose their order.
+const orderColumn = "_lakectl_n"
+
+// source is the output of the statement with its columns named c0, c1, ….
+func (c *copier) source(sorted bool) string {
+	from := outputView + " AS t(" + strings.Join(c.aliases(), ", ") + ")"
+	if sorted && c.write.Ordered {
+		return "(SELECT *, row_number() OVER () AS " + orderColumn + " FROM " + from + ")"
+	}
+	return from
+}
+
+// copyTo runs one COPY into a new folder below the staging folder.
+func (c *copier) copyTo(ctx context.Context, sql, options string) ([]staged, error) {
+	c.attempts++
+	folder := filepath.Join(c.stage, strconv.Itoa(c.attempts))
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("create staging folder: %w", err)
+	}
+	s := c.bound.session
+	rows, err := s.all(ctx, "COPY ("+sql+") TO "+table.QuoteString(folder)+" ("+options+")")
+	if err != nil {
+		if e := os.RemoveAll(folder); e != nil {
+			s.engine.options.Logger.Warn("staged files stay", "folder", folder, "error", e)
+		}
+		return nil, c.failure(err)
+	}
+	var files []staged
+	for _, r := range rows {
+		f, err := c.stagedFile(r)
+		if err != nil {
+			return nil, err
+		}
+		if f.rows > 0 { // splitting by size leaves a last file without rows
+			files = append(files, f)
+		}
+	}
+	return files, nil
+}
+
+// stagedFile reads one row of RETURN_STATS: file name, rows, bytes, bytes of the footer, statistics, partition keys.
+func (c *copier) stagedFile(row []any) (staged, error) {
+	if len(row) != 6 {
+		return staged{}, fmt.Errorf("%w: COPY returned %d columns", errEngine, len(row))
+	}
+	var f staged
+	f.path, _ = row[0].(string)
+	f.rows, f.size = count(row[1]), count(row[2])
+	f.stats = map[string]map[string]string{}
+	leaves, _ := row[4].([]table.MapEntry)
+	for _, leaf := range leaves {
+		path, _ := leaf.Key.(string)
+		values := map[string]string{}
+		entries, _ := leaf.Value.([]table.MapEntry)
+		for _, e := range entries {
+			key, _ := e.Key.(string)
+			if value, ok := e.Value.(string); ok {
+				values[key] = value
+			}
+		}
+		f.stats[path] = values
+	}
+	keys, _ := row[5].([]table.MapEntry)
+	f.parts = make([]*string, len(c.parts))
+	for _, e := range keys {
+		name, _ := e.Key.(string)
+		i, err := strconv.Atoi(strings.TrimPrefix(name, partitionPrefix))
+		if err != nil || i >= len(f.parts) {
+			return staged{}, fmt.Errorf("%w: COPY returned the partition key %q", errEngine, name)
+		}
+		if value, ok := e.Value.(string); ok {
+			f.parts[i] = &value
+		}
+	}
+	return f, nil
+}
+
+// split writes files of partitions again that came out too large: COPY can split by partition or by size, not both.
+func (c *copier) split(ctx context.Context, files []staged) ([]staged, error) {
+	var all []staged
+	for _, f := range files {
+		if f.size <= c.targetSize()+c.targetSize()/2 {
+			all = append(all, f)
+			continue
+		}
+		pieces, err := c.copyTo(ctx, "SELECT * FROM read_parquet("+fileList([]string{f.path})+", hive_partitioning = false)",
+			c.format()+c.sizeOption())
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pieces {
+			p.parts = f.parts
+			all = append(all, p)
+		}
+		if err := os.Remove(f.path); err != nil {
+			return nil, fmt.Errorf("remove staged file: %w", err)
+		}
+	}
+	return all, nil
+}
+
+func (c *copier) targetSize() int64 {
+	if c.write.TargetFileSize > 0 {
+		return c.write.TargetFileSize
+	}
+	return table.DefaultTargetFileSize
+}
+
+func (c *copier) sizeOption() string {
+	return ", FILE_SIZE_BYTES " + strconv.FormatInt(c.targetSize(), 10)
+}
+
+// count reads an unsigned count of RETURN_STATS.
+func count(v any) int64 {
+	switch v := v.(type) {
+	case int64:
+		return v
+	case interface{ String() string }: // UBIGINT
+		n, err := strconv.ParseInt(v.String(), 10, 64)
+		if err == nil {
+			return n
+		}
+	}
+	return 0
+}
