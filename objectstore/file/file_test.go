@@ -527,3 +527,12 @@ func TestDenied(t *testing.T) {
 		t.Errorf("put: %v, want ErrDenied", err)
 	}
 }
+
+func BenchmarkStore(b *testing.B) {
+	s, err := file.Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	storetest.Bench(b, s)
+}

@@ -58,7 +58,7 @@ func (s *Store) put(ctx context.Context, key string, body objectstore.Body, cond
 	if err != nil {
 		return objectstore.Info{}, s.classify(ctx, err, cond)
 	}
-	return objectstore.Info{Key: key, Size: body.Size(), ETag: up.ETag, Date: seen.date}, nil
+	return objectstore.Info{Key: key, Size: body.Size(), ETag: up.ETag, Date: seen.date()}, nil
 }
 
 // bodyReader feeds one request. It is no io.Seeker, so that nobody below can send it twice, and it remembers why the

@@ -195,7 +195,7 @@ func totalSize(h http.Header) (int64, error) {
 
 func infoOf(key string, stat minio.ObjectInfo, size int64, seen *exchange) objectstore.Info {
 	return objectstore.Info{
-		Key: key, Size: size, ETag: strings.Trim(stat.ETag, `"`), Modified: stat.LastModified.UTC(), Date: seen.date,
+		Key: key, Size: size, ETag: strings.Trim(stat.ETag, `"`), Modified: stat.LastModified.UTC(), Date: seen.date(),
 	}
 }
 

@@ -167,3 +167,5 @@ func recordSigner(got *string) http.HandlerFunc {
 		w.WriteHeader(http.StatusNotFound)
 	}
 }
+
+func BenchmarkStore(b *testing.B) { storetest.Bench(b, miniotest.Start(b).Store(b)) }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/lakectl/lakectl/internal/clock"
@@ -34,8 +35,17 @@ func newTransport(o *Options) *transport {
 	}}
 }
 
-// exchange is what a reply tells beyond what the SDK passes on.
-type exchange struct{ date time.Time }
+// exchange is what the last reply to a call tells beyond what the SDK passes on. Parts of one upload note theirs side by
+// side.
+type exchange struct{ unix atomic.Int64 }
+
+// date is the store's clock, to the second; zero if it did not tell.
+func (e *exchange) date() time.Time {
+	if s := e.unix.Load(); s != 0 {
+		return time.Unix(s, 0).UTC()
+	}
+	return time.Time{}
+}
 
 type exchangeKey struct{}
 
@@ -53,7 +63,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if e, ok := req.Context().Value(exchangeKey{}).(*exchange); ok {
 		if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
-			e.date = date.UTC()
+			e.unix.Store(date.Unix())
 		}
 	}
 	return res, nil

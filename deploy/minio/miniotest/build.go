@@ -32,8 +32,8 @@ func root() (string, error) {
 	}
 }
 
-// cacheDir is where built servers and their data are kept: $LAKE_CACHE_DIR, or .cache of the repository.
-func cacheDir() (string, error) {
+// CacheDir is where built servers and their data are kept: $LAKE_CACHE_DIR, or .cache of the repository.
+func CacheDir() (string, error) {
 	if dir := os.Getenv("LAKE_CACHE_DIR"); dir != "" {
 		return filepath.Abs(dir)
 	}
@@ -74,7 +74,7 @@ func binary(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return "", err
 	}

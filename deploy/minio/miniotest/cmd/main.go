@@ -22,9 +22,16 @@ func main() {
 
 func run() error {
 	address := flag.String("address", "127.0.0.1:9000", "where to listen")
-	data := flag.String("data", filepath.Join(".cache", "minio", "data"), "folder of the objects; kept")
+	data := flag.String("data", "", "folder of the objects, kept; empty means minio/data in the cache folder")
 	bucket := flag.String("bucket", "lake", "bucket to make")
 	flag.Parse()
+	if *data == "" {
+		cache, err := miniotest.CacheDir()
+		if err != nil {
+			return err
+		}
+		*data = filepath.Join(cache, "minio", "data")
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
