@@ -1,0 +1,27 @@
+// Command lakectl keeps Delta Lake tables on a folder or on S3-compatible storage, and runs bronze → silver → gold
+// pipelines over them.
+//
+// Each verb is one file here: it parses, calls one library function and renders through internal/ui. What a word on
+// the command line means stands in target.go, which stores and engines are wired in wiring.go, and which exit code an
+// error has in exitcode.go.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/lakectl/lakectl/internal/clock"
+)
+
+// version is set by the build: -ldflags "-X main.version=…".
+var version = "dev" //nolint:gochecknoglobals // the linker can set nothing else
+
+func main() {
+	// The first signal asks the work to stop: a commit in doubt is settled, then we end. A second one is not caught.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.Getenv, clock.System(), clock.SystemRand())
+	os.Exit(a.run(ctx, os.Args[1:]))
+}

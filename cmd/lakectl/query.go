@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lakectl/lakectl/internal/ui"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+func (a *app) queryCommand() *cobra.Command {
+	var file, zone string
+	c := &cobra.Command{
+		Use:     "query [SQL]",
+		Aliases: []string{"sql"},
+		Short:   "Run a SELECT over tables, paths and files",
+		Long: `query runs one SELECT. In FROM stands a name of lake.yml (silver.flights), or a quoted path or URL of a table or of
+files ('./orders', 's3://lake/orders', 'new.csv', 'landing/*.parquet').
+Time travel: './orders@v1', './orders@2026-01-31T00:00:00Z', AT (VERSION => 1), VERSION AS OF 1, TIMESTAMP AS OF '…'.
+Without SQL it is read from the standard input; on a terminal that is a prompt, and statements end with a semicolon.
+What files were read and skipped is said on stderr.`,
+		Example: `  lakectl query "SELECT status, count(*) AS n FROM './orders' GROUP BY ALL ORDER BY status"
+  lakectl query "SELECT * FROM './orders@v1' ORDER BY id" --output json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) <= 1 {
+				return nil
+			}
+			return &usageError{fmt.Sprintf("query takes one SQL text; %q is one argument too many", args[1]), `put the SQL in quotes: lakectl query "SELECT …"`}
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 1 && file != "":
+				return usagef("SQL and --file exclude each other")
+			case len(args) == 1:
+				return a.query(cmd.Context(), args[0], zone)
+			case file != "":
+				sql, err := os.ReadFile(file)
+				if err != nil {
+					return &toldError{code: exitNotFound, message: "cannot read " + file, why: err.Error(), hint: "check the path"}
+				}
+				return a.query(cmd.Context(), string(sql), zone)
+			case ui.IsTerminal(a.in):
+				return a.shell(cmd.Context(), zone)
+			}
+			sql, err := io.ReadAll(io.LimitReader(a.in, maxSQL+1))
+			if err != nil {
+				return fmt.Errorf("read SQL from standard input: %w", err)
+			}
+			if len(sql) > maxSQL {
+				return usagef("the SQL on standard input is longer than %s", ui.Bytes(maxSQL))
+			}
+			return a.query(cmd.Context(), string(sql), zone)
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "read the SQL from a file")
+	c.Flags().StringVar(&zone, "timezone", "UTC", "time zone of the session, such as America/Chicago")
+	return c
+}
+
+// maxSQL bounds SQL text from a pipe, in bytes.
+const maxSQL = 16 << 20
+
+// query runs one SELECT and prints its rows.
+func (a *app) query(ctx context.Context, sql, zone string) error {
+	if strings.TrimSpace(sql) == "" {
+		return usagef("the SQL is empty")
+	}
+	if err := onlySelect(sql); err != nil {
+		return err
+	}
+	elapsed := a.watch()
+	stop := a.term.Progress(ctx, a.clock, "running the query", nil)
+	defer func() { stop() }()
+	r, err := a.read(ctx, sql)
+	if err != nil {
+		return err
+	}
+	r.query.TimeZone = zone
+	engine, err := a.sqlEngine(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := engine.Query(ctx, r.query)
+	if err != nil {
+		return err
+	}
+	out := a.term.NewRows(columnsFor(rows.Columns)...)
+	shape := ui.Shaper(rows.Columns)
+	for row, err := range rows.All {
+		if err != nil {
+			return errors.Join(err, rows.Close())
+		}
+		if out.Count() == 0 {
+			stop()
+			stop = func() {}
+		}
+		if err := out.Write(shape(row)); err != nil {
+			return errors.Join(fmt.Errorf("write rows: %w", err), rows.Close())
+		}
+	}
+	stop()
+	stop = func() {}
+	if err := rows.Close(); err != nil {
+		return err
+	}
+	if err := out.Close(); err != nil {
+		return fmt.Errorf("write rows: %w", err)
+	}
+	a.term.Scanned(r.reports, elapsed())
+	return nil
+}
+
+func columnsFor(fields []txlog.Field) []ui.Column {
+	out := make([]ui.Column, len(fields))
+	for i, f := range fields {
+		out[i] = ui.Column{Name: f.Name, Right: ui.Numeric(f.Type)}
+	}
+	return out
+}
+
+// onlySelect sends people who write with SQL to the verb that does it.
+func onlySelect(sql string) error {
+	first := strings.ToUpper(strings.TrimLeft(strings.Join(codeParts(sql), " "), " \t\r\n("))
+	for word, verb := range map[string]string{
+		"INSERT": "append", "MERGE": "merge", "CREATE": "create", "UPDATE": "merge", "DELETE": "merge", "OPTIMIZE": "optimize",
+		"VACUUM": "vacuum", "RESTORE": "restore", "DESCRIBE": "describe", "SHOW": "show", "COPY": "append",
+	} {
+		if isWordAt(first, 0, word) {
+			return usageHint(word+" is not a SELECT, and query runs only those", "lakectl "+verb+" --help")
+		}
+	}
+	return nil
+}
+
+// codeParts is SQL without its quoted texts and comments.
+func codeParts(sql string) []string {
+	var out []string
+	for i, p := range sqlParts(sql) {
+		if i%2 == 0 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// shell reads statements from a terminal until its end. An error is reported and the shell goes on.
+func (a *app) shell(ctx context.Context, zone string) error {
+	a.term.Notef("lakectl %s: statements end with ;   Ctrl-D ends\n", version)
+	in := bufio.NewScanner(a.in)
+	in.Buffer(nil, maxSQL)
+	var statement strings.Builder
+	for prompt := "lake> "; ; {
+		fmt.Fprint(a.term.Err, prompt)
+		if !in.Scan() || ctx.Err() != nil {
+			fmt.Fprintln(a.term.Err)
+			return in.Err()
+		}
+		line := strings.TrimSpace(in.Text())
+		if statement.Len() == 0 && (line == "exit" || line == "quit" || line == `\q`) {
+			return nil
+		}
+		statement.WriteString(in.Text() + "\n")
+		prompt = "  ... "
+		if parts := sqlParts(statement.String()); len(parts)%2 == 1 && strings.HasSuffix(strings.TrimSpace(parts[len(parts)-1]), ";") {
+			a.subject = ""
+			sql := strings.TrimSuffix(strings.TrimSpace(statement.String()), ";")
+			if err := a.query(ctx, sql, zone); err != nil && sql != "" {
+				a.fail(ctx, err)
+			}
+			statement.Reset()
+			prompt = "lake> "
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// sqlParts cuts SQL into pieces that are code and pieces that are quoted or comments, in turn, beginning with code.
+func sqlParts(sql string) []string {
+	var parts []string
+	start := 0
+	for i := 0; i < len(sql); {
+		end := quotedEnd(sql, i)
+		if end == i {
+			i++
+			continue
+		}
+		parts = append(parts, sql[start:i], sql[i:end])
+		start, i = end, end
+	}
+	return append(parts, sql[start:])
+}
+
+// quotedEnd returns where the quoted text or comment that begins at i ends; i when none begins there.
+func quotedEnd(sql string, i int) int {
+	rest := sql[i:]
+	switch {
+	case rest[0] == '\'' || rest[0] == '"':
+		for j := 1; j < len(rest); j++ {
+			if rest[j] != rest[0] {
+				continue
+			}
+			if j+1 < len(rest) && rest[j+1] == rest[0] { // a doubled quote stands for itself
+				j++
+				continue
+			}
+			return i + j + 1
+		}
+		return len(sql)
+	case strings.HasPrefix(rest, "--"):
+		if j := strings.IndexByte(rest, '\n'); j >= 0 {
+			return i + j
+		}
+		return len(sql)
+	case strings.HasPrefix(rest, "/*"):
+		if j := strings.Index(rest[2:], "*/"); j >= 0 {
+			return i + 2 + j + 2
+		}
+		return len(sql)
+	}
+	return i
+}
+
+// travelClauses writes Spark's VERSION AS OF 3 and TIMESTAMP AS OF '…' as the AT clauses that the engine knows.
+func travelClauses(sql string) string {
+	version := regexp.MustCompile(`(?i)\b(?:for\s+)?(?:system_)?version\s+as\s+of\s+(\d+)`)
+	stamp := regexp.MustCompile(`(?i)\b(?:for\s+)?(?:system_time|timestamp)\s+as\s+of\s*$`)
+	parts := sqlParts(sql)
+	for i := 0; i < len(parts); i += 2 {
+		parts[i] = version.ReplaceAllString(parts[i], "AT (VERSION => $1)")
+		if i+1 < len(parts) && strings.HasPrefix(parts[i+1], "'") && stamp.MatchString(parts[i]) {
+			parts[i] = stamp.ReplaceAllString(parts[i], "AT (TIMESTAMP => ")
+			parts[i+1] += ")"
+		}
+	}
+	return strings.Join(parts, "")
+}
+
+// fileFunction returns the first of the functions that would read files past us, or "".
+func fileFunction(functions []string) string {
+	for _, f := range functions {
+		if strings.HasPrefix(f, "read_") || strings.HasSuffix(f, "_scan") || slices.Contains([]string{"glob", "sniff_csv", "parquet_metadata", "parquet_schema", "getenv"}, f) {
+			return f
+		}
+	}
+	return ""
+}
+
+// castable is the engine's name of a type that text can be cast to; false for strings, which need no cast, and for
+// types that no CSV cell holds.
+func castable(t *txlog.DataType) (string, bool) {
+	switch t.Kind {
+	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte, txlog.KindFloat, txlog.KindDouble,
+		txlog.KindBoolean, txlog.KindDate, txlog.KindDecimal, txlog.KindBinary:
+		return t.SQL(), true
+	case txlog.KindTimestamp:
+		return "TIMESTAMPTZ", true
+	case txlog.KindTimestampNTZ:
+		return "TIMESTAMP", true
+	default:
+		return "", false
+	}
+}
+
+// cutWhere divides "SET … WHERE condition" at its last WHERE outside quotes and parentheses.
+func cutWhere(s string) (head, condition string) {
+	depth, at := 0, -1
+	parts := sqlParts(s)
+	offset := 0
+	for i, p := range parts {
+		if i%2 == 0 {
+			for j := range len(p) {
+				switch p[j] {
+				case '(':
+					depth++
+				case ')':
+					depth--
+				}
+				if depth == 0 && isWordAt(p, j, "where") {
+					at = offset + j
+				}
+			}
+		}
+		offset += len(p)
+	}
+	if at < 0 {
+		return strings.TrimSpace(s), ""
+	}
+	return strings.TrimSpace(s[:at]), strings.TrimSpace(s[at+len("where"):])
+}
+
+// isWordAt tells whether the word stands at i as a word of its own, without regard to case.
+func isWordAt(s string, i int, word string) bool {
+	if len(s)-i < len(word) || !strings.EqualFold(s[i:i+len(word)], word) {
+		return false
+	}
+	letter := func(c byte) bool {
+		return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	}
+	return (i == 0 || !letter(s[i-1])) && (i+len(word) == len(s) || !letter(s[i+len(word)]))
+}
+
+// splitTop divides s at a sign outside quotes and parentheses.
+func splitTop(s string, sign byte) []string {
+	var out []string
+	depth, start, offset := 0, 0, 0
+	for i, p := range sqlParts(s) {
+		if i%2 == 0 {
+			for j := range len(p) {
+				switch c := p[j]; {
+				case c == '(' || c == '[' || c == '{':
+					depth++
+				case c == ')' || c == ']' || c == '}':
+					depth--
+				case c == sign && depth == 0:
+					out = append(out, strings.TrimSpace(s[start:offset+j]))
+					start = offset + j + 1
+				}
+			}
+		}
+		offset += len(p)
+	}
+	return append(out, strings.TrimSpace(s[start:]))
+}

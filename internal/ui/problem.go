@@ -1,0 +1,38 @@
+package ui
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Problem is an error in the words of the command: what happened, why, and what to try.
+type Problem struct {
+	Code    int    `json:"code"`              // exit code
+	Message string `json:"message"`           // what happened
+	Why     string `json:"why,omitempty"`     // the cause, as deep as it is known
+	Hint    string `json:"hint,omitempty"`    // the command or setting to try
+	Table   string `json:"table,omitempty"`   // the table it is about
+	Version *int64 `json:"version,omitempty"` // the version it is about
+	TxnID   string `json:"txnId,omitempty"`   // of work whose outcome is unknown
+}
+
+// Report writes a problem to Err: three lines for people, one JSON object for programs.
+func (t *Terminal) Report(p Problem) {
+	if t.Format == JSON || t.Format == NDJSON {
+		if text, err := json.Marshal(p); err == nil {
+			fmt.Fprintf(t.Err, "%s\n", text)
+			return
+		}
+	}
+	red, dim := "error:", "hint:"
+	if t.Colour && t.ErrTTY {
+		red, dim = t.Red(red), t.Bold(dim)
+	}
+	fmt.Fprintf(t.Err, "%s %s\n", red, Clean(p.Message))
+	if p.Why != "" {
+		fmt.Fprintf(t.Err, "why: %s\n", Clean(p.Why))
+	}
+	if p.Hint != "" {
+		fmt.Fprintf(t.Err, "%s %s\n", dim, Clean(p.Hint))
+	}
+}
