@@ -1,0 +1,112 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Errors of a request, found before anything is written.
+var (
+	// ErrReadOnly says that a table pinned to a version or a time cannot be written. Terminal.
+	ErrReadOnly = errors.New("table is pinned to a version and read only")
+	// ErrTableExists says that a create met a table. Terminal.
+	ErrTableExists = errors.New("table exists")
+	// ErrInvalidRequest says that the fields of a request contradict each other or name what is not there. Terminal.
+	ErrInvalidRequest = errors.New("invalid request")
+	// ErrSchemaMismatch says that columns of the source and of the table do not fit. Terminal.
+	ErrSchemaMismatch = errors.New("columns do not fit the table")
+	// ErrProperty says that a table property is unknown, has a bad value, or may not be set. Terminal.
+	ErrProperty = errors.New("invalid table property")
+	// ErrUnsupported says that a request needs something that this release does not do. Terminal.
+	ErrUnsupported = errors.New("not supported yet")
+	// ErrPartlyDone says that some but not all txn entries of a request are already in the table. Terminal: look at
+	// what was written under those application ids.
+	ErrPartlyDone = errors.New("some txn entries are already in the table, others are not")
+)
+
+// Errors of the rows of a request. Nothing was committed.
+var (
+	// ErrConstraint says that a row breaks a rule of the table; see [ConstraintError]. Terminal.
+	ErrConstraint = errors.New("constraint violated")
+	// ErrAmbiguousMatch says that two source rows would change one target row; see [AmbiguousMatchError]. Terminal.
+	ErrAmbiguousMatch = errors.New("several source rows match one target row")
+)
+
+// Errors of a change.
+var (
+	// ErrChangeDone says that a change was committed or discarded before. Terminal.
+	ErrChangeDone = errors.New("change is committed or discarded already")
+)
+
+// ConstraintError names the rule that a row breaks, never the row itself. It matches [ErrConstraint]. Terminal.
+type ConstraintError struct {
+	Kind   string // "not null" or "where"
+	Column string // for "not null": the column, or the path of the nested field
+	Rule   string // for "where": the condition
+}
+
+// Error names the rule.
+func (e *ConstraintError) Error() string {
+	if e.Kind == kindNotNull {
+		return "constraint violated: column " + strconv.Quote(e.Column) + " is not null, a row has no value for it"
+	}
+	return "constraint violated: a row does not satisfy " + e.Rule
+}
+
+// Is matches ErrConstraint.
+func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint } //nolint:errorlint // an Is method compares
+
+const (
+	kindNotNull = "not null"
+	kindWhere   = "where"
+)
+
+// AmbiguousMatchError lists target rows that several source rows would change. It matches [ErrAmbiguousMatch].
+// Terminal: make the source unique by its key.
+type AmbiguousMatchError struct {
+	Columns []string // source columns of the merge condition, or all source columns when it has no equality
+	Keys    [][]any  // up to AmbiguousKeysMax of them, values as in Rows
+	More    bool     // there are more
+}
+
+// AmbiguousKeysMax is how many keys an [AmbiguousMatchError] lists.
+const AmbiguousKeysMax = 10
+
+// Error lists the keys: they are what the user must repair.
+func (e *AmbiguousMatchError) Error() string {
+	var b strings.Builder
+	b.WriteString("several source rows match one target row: (")
+	b.WriteString(strings.Join(e.Columns, ", "))
+	b.WriteString(") =")
+	for i, key := range e.Keys {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(" (")
+		for j, v := range key {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(clip(fmt.Sprint(v)))
+		}
+		b.WriteByte(')')
+	}
+	if e.More {
+		b.WriteString(" and more")
+	}
+	return b.String()
+}
+
+// Is matches ErrAmbiguousMatch.
+func (e *AmbiguousMatchError) Is(target error) bool { return target == ErrAmbiguousMatch } //nolint:errorlint // an Is method compares
+
+// clip keeps an error readable whatever the value.
+func clip(s string) string {
+	const most = 80
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}

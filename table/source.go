@@ -1,0 +1,149 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// outputOf asks the engine for the columns of a SELECT, without reading rows.
+func outputOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
+	q.SQL = "SELECT * FROM " + subquery(q.SQL) + " AS s LIMIT 0"
+	rows, err := eng.Query(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of the source: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // nothing was read
+	for _, err := range rows.All {
+		if err != nil {
+			return nil, fmt.Errorf("read the columns of the source: %w", err)
+		}
+	}
+	return rows.Columns, nil
+}
+
+// scratch is rows that the engine keeps for the length of one operation, outside any table.
+type scratch struct {
+	schema *txlog.Schema
+	files  []WrittenFile
+}
+
+// keep runs q once and keeps its rows, so that they can be read any number of times and are the same each time.
+func keep(ctx context.Context, eng Engine, q Query, schema *txlog.Schema) (*scratch, error) {
+	files, err := eng.Write(ctx, q, Write{Schema: schema, Codec: scratchCodec})
+	if err != nil {
+		return nil, err
+	}
+	return &scratch{schema: schema, files: files}, nil
+}
+
+// scratchCodec is cheap: scratch rows are written and read once or twice on this machine.
+const scratchCodec = "snappy"
+
+// relation is the rows as a relation.
+func (s *scratch) relation() Relation {
+	rel := Relation{Schema: s.schema}
+	for _, f := range s.files {
+		rel.Files = append(rel.Files, f.relationFile())
+	}
+	return rel
+}
+
+// drop deletes the rows, also when ctx is done. Errors are not reported: the engine removes its scratch when it closes.
+func (s *scratch) drop(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	for _, f := range s.files {
+		_ = f.Store.Delete(context.WithoutCancel(ctx), f.Key)
+	}
+}
+
+// matchColumns finds, for each column of target, the source column of its name: the exact name first, then the only
+// one that is equal without regard to case. extra are the source columns that target lacks.
+//
+// Errors: ErrSchemaMismatch when two source columns meet in one column of the table.
+func matchColumns(target *txlog.Schema, source []txlog.Field) (from map[string]string, extra []txlog.Field, err error) {
+	from = make(map[string]string, len(source))
+	for _, f := range source {
+		t, err := target.Lookup(f.Name)
+		if err != nil {
+			extra = append(extra, f)
+			continue
+		}
+		if other, twice := from[t.Name]; twice {
+			return nil, nil, fmt.Errorf("%w: source columns %q and %q are both %q of the table", ErrSchemaMismatch, other, f.Name, t.Name)
+		}
+		from[t.Name] = f.Name
+	}
+	return from, extra, nil
+}
+
+// names lists the names of fields for an error.
+func names(fields []txlog.Field) string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = fmt.Sprintf("%q", f.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// castSource is the SELECT that gives the rows of src the columns of schema: matched by name, cast, NULL where src
+// has none. With filter, rows that break NOT NULL raise an error.
+func castSource(schema *txlog.Schema, from map[string]string, src string) (string, error) {
+	var missing []txlog.Field
+	columns := make([]string, 0, len(schema.Fields))
+	for _, f := range schema.Fields {
+		expr := "NULL"
+		if name, ok := from[f.Name]; ok {
+			expr = qualified("s", name)
+		} else if !f.Nullable {
+			missing = append(missing, f)
+		}
+		columns = append(columns, castTo(expr, f.Type)+" AS "+QuoteIdent(f.Name))
+	}
+	if missing != nil {
+		return "", fmt.Errorf("%w: the source lacks the not null columns %s", ErrSchemaMismatch, names(missing))
+	}
+	return checked(schema, "SELECT "+strings.Join(columns, ", ")+" FROM "+subquery(src)+" AS s")
+}
+
+// checked adds the NOT NULL check of schema to a SELECT with exactly its columns.
+func checked(schema *txlog.Schema, sql string) (string, error) {
+	filter, err := notNullFilter(schema, "r")
+	if err != nil || filter == "" {
+		return sql, err
+	}
+	return "SELECT * FROM (" + sql + ") AS r WHERE " + filter, nil
+}
+
+// readsTable tells whether q reads files of t: then its answer depends on the version of t.
+func readsTable(t *Table, q Query) bool {
+	for _, rel := range q.Relations {
+		for _, f := range rel.Files {
+			if f.Store != nil && f.Store.URL() == t.Store().URL() && strings.HasPrefix(f.Key, t.prefix()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkSource refuses a source without SQL.
+func checkSource(q Query) error {
+	if strings.TrimSpace(q.SQL) == "" {
+		return fmt.Errorf("%w: the source has no SELECT", ErrInvalidRequest)
+	}
+	return nil
+}
+
+// joinErrors keeps the first error and the one of the clean-up after it.
+func joinErrors(err, cleanup error) error {
+	if cleanup == nil {
+		return err
+	}
+	return errors.Join(err, cleanup)
+}

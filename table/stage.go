@@ -1,0 +1,312 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// DefaultRewriteShare is the share of deleted rows of a file above which a write copies the rows that stay into a new
+// file instead of giving the old one a deletion vector: beyond it every later read pays more than the copy costs.
+const DefaultRewriteShare = 0.5
+
+// stage writes the rows of q into the table's folder.
+func (c *Change) stage(ctx context.Context, eng Engine, q Query) ([]WrittenFile, error) {
+	w, err := c.shape.write(c.t)
+	if err != nil {
+		return nil, err
+	}
+	files, err := eng.Write(ctx, q, w)
+	if err != nil {
+		return nil, constraintOf(err)
+	}
+	return files, nil
+}
+
+// addFresh adds files of new rows.
+func (c *Change) addFresh(files []WrittenFile) {
+	c.fresh = append(c.fresh, files...)
+	c.wrote(files)
+}
+
+func (c *Change) wrote(files []WrittenFile) {
+	c.result.FilesAdded += len(files)
+	c.result.BytesWritten += bytesOf(files)
+}
+
+// abandon deletes what was staged before err ended the preparation.
+func (c *Change) abandon(ctx context.Context, err error) error {
+	return joinErrors(err, c.Discard(context.WithoutCancel(ctx)))
+}
+
+// parameter sets an operation parameter unless the caller chose it.
+func (c *Change) parameter(key, value string) {
+	if _, set := c.op.Parameters[key]; !set {
+		c.op.Parameters[key] = value
+	}
+}
+
+// deleteWhere takes the rows for which the condition is true out of the table.
+func (c *Change) deleteWhere(ctx context.Context, eng Engine, where, zone string, share float64) error {
+	if c.base == nil {
+		return nil
+	}
+	found, err := c.findRows(ctx, eng, where, zone)
+	if err != nil {
+		return err
+	}
+	n, err := c.removeRows(ctx, eng, found, share)
+	c.result.RowsDeleted += n
+	return err
+}
+
+// findRows returns the live rows of the base for which the condition is true, by file. What it read becomes part of
+// the change's read set.
+func (c *Change) findRows(ctx context.Context, eng Engine, where, zone string) (map[int]*roaring64.Bitmap, error) {
+	from := QuoteIdent(targetRelation) + " AS t WHERE " + enclosed(where)
+	predicate, err := c.targetPredicate(ctx, eng, "SELECT 1 FROM "+from, zone, nil)
+	if err != nil {
+		return nil, err
+	}
+	idx, report, err := planScan(c.base, predicate)
+	if err != nil {
+		return nil, err
+	}
+	c.result.scanned(report)
+	c.readPredicate(predicate, idx)
+	rel, err := c.t.relation(ctx, c.base, idx, true)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := eng.Query(ctx, Query{
+		SQL:       "SELECT t." + FileColumn + ", t." + RowColumn + " FROM " + from,
+		Relations: map[string]Relation{targetRelation: rel}, TimeZone: zone,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find rows: %w", err)
+	}
+	found, _, err := collect(rows, idx)
+	if err != nil {
+		return nil, fmt.Errorf("find rows: %w", err)
+	}
+	return found, nil
+}
+
+// collect reads (file, row) pairs into one bitmap per file of the base; idx translates the file numbers. It tells
+// whether a pair came twice.
+func collect(rows *Rows, idx []int) (found map[int]*roaring64.Bitmap, twice bool, err error) {
+	defer func() { err = joinErrors(err, rows.Close()) }()
+	found = map[int]*roaring64.Bitmap{}
+	last, into := -1, (*roaring64.Bitmap)(nil)
+	for row, err := range rows.All {
+		if err != nil {
+			return nil, false, err
+		}
+		file, fok := row[0].(int64)
+		pos, pok := row[1].(int64)
+		if !fok || !pok || file < 0 || file >= int64(len(idx)) || pos < 0 {
+			return nil, false, fmt.Errorf("engine answered with position (%v, %v)", row[0], row[1])
+		}
+		if i := idx[file]; i != last {
+			last = i
+			if into = found[i]; into == nil {
+				into = roaring64.New()
+				found[i] = into
+			}
+		}
+		if !into.CheckedAdd(uint64(pos)) {
+			twice = true
+		}
+	}
+	return found, twice, nil
+}
+
+// targetPredicate asks the engine what a statement over targetRelation implies for each row of the target. Other
+// relations of the statement are given by their columns.
+func (c *Change) targetPredicate(ctx context.Context, eng Engine, sql, zone string, others map[string]*txlog.Schema) (*txlog.Predicate, error) {
+	st, err := eng.Parse(ctx, Parse{SQL: sql, TimeZone: zone, Schemas: func(r TableRef) (*txlog.Schema, error) {
+		if strings.EqualFold(r.Name, targetRelation) {
+			return c.shape.schema, nil
+		}
+		for name, schema := range others {
+			if strings.EqualFold(r.Name, name) {
+				return schema, nil
+			}
+		}
+		return nil, fmt.Errorf("%w: the condition names table %q", ErrInvalidRequest, r.Name)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range st.Tables {
+		if strings.EqualFold(ref.Name, targetRelation) {
+			return ref.Predicate, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // no condition is a condition: it keeps every file
+}
+
+// readPredicate notes what the change read of its base.
+func (c *Change) readPredicate(p *txlog.Predicate, files []int) {
+	if p == nil {
+		p = &txlog.Predicate{Op: txlog.OpTrue}
+	}
+	c.reads.predicate = append(c.reads.predicate, readPredicate{p: p, files: files})
+}
+
+// removeRows plans the removal of the found rows: a file without rows left only leaves; a file that loses more than
+// share of its rows, or whose table has no deletion vectors, is rewritten; any other gets a new deletion vector. It
+// returns how many rows leave.
+//
+// Protocol: "Deletion Vectors": the new vector holds the old one; all vectors of a commit share one file.
+func (c *Change) removeRows(ctx context.Context, eng Engine, found map[int]*roaring64.Bitmap, share float64) (int64, error) {
+	if len(found) == 0 {
+		return 0, nil
+	}
+	if err := c.checkRemovable(); err != nil {
+		return 0, err
+	}
+	if share <= 0 {
+		share = DefaultRewriteShare
+	}
+	idx := slices.Sorted(maps.Keys(found))
+	old, err := c.t.vectors(ctx, c.base, idx)
+	if err != nil {
+		return 0, err
+	}
+	withVectors := boolProperty(c.shape.properties, propDeletionVectors)
+	var removed int64
+	var rewrite []int
+	for _, i := range idx {
+		removed += int64(found[i].GetCardinality()) //nolint:gosec // bounded by the rows of one file
+		if old[i] != nil {
+			found[i].Or(old[i])
+		}
+		gone := int64(found[i].GetCardinality()) //nolint:gosec // as above
+		n, known := c.base.Files().NumRecords(i)
+		switch {
+		case known && gone >= n:
+			c.drop = append(c.drop, i)
+		case known && withVectors && float64(gone) <= share*float64(n):
+			c.mask = append(c.mask, maskedFile{file: i, vector: found[i]})
+		default:
+			rewrite = append(rewrite, i)
+		}
+	}
+	if err := c.writeVectors(ctx); err != nil {
+		return 0, err
+	}
+	if err := c.rewrite(ctx, eng, rewrite, found); err != nil {
+		return 0, err
+	}
+	c.result.FilesMatched += len(idx)
+	c.result.FilesRemoved = len(c.drop)
+	c.result.DeletionVectors = len(c.mask)
+	return removed, nil
+}
+
+// checkRemovable refuses what an append-only table does not allow.
+func (c *Change) checkRemovable() error {
+	if boolProperty(c.shape.properties, propAppendOnly) {
+		return fmt.Errorf("%w: %s is set, rows can only be added", ErrConstraint, propAppendOnly)
+	}
+	return nil
+}
+
+func (c *Change) writeVectors(ctx context.Context) error {
+	if len(c.mask) == 0 {
+		return nil
+	}
+	vectors := make([]*roaring64.Bitmap, len(c.mask))
+	for n, m := range c.mask {
+		vectors[n] = m.vector
+	}
+	descriptors, err := c.t.log.WriteDeletionVectors(ctx, vectors)
+	if err != nil {
+		return fmt.Errorf("write deletion vectors: %w", err)
+	}
+	for n, d := range descriptors {
+		c.mask[n].descriptor = d
+	}
+	return nil
+}
+
+// rewrite copies the rows of files that are not in gone into new files.
+func (c *Change) rewrite(ctx context.Context, eng Engine, files []int, gone map[int]*roaring64.Bitmap) error {
+	if len(files) == 0 {
+		return nil
+	}
+	rel := c.shape.relation()
+	rel.Files = make([]RelationFile, len(files))
+	for n, i := range files {
+		var err error
+		if rel.Files[n], err = c.t.relationFile(c.base, i, c.shape.schema); err != nil {
+			return err
+		}
+		rel.Files[n].Deleted = gone[i]
+	}
+	written, err := c.stage(ctx, eng, Query{
+		SQL:       "SELECT " + selectList(c.shape.schema) + " FROM " + QuoteIdent(targetRelation),
+		Relations: map[string]Relation{targetRelation: rel},
+	})
+	if err != nil {
+		return fmt.Errorf("rewrite files: %w", err)
+	}
+	c.copied = append(c.copied, written...)
+	c.wrote(written)
+	c.result.RowsCopied += rowsOf(written)
+	c.drop = append(c.drop, files...)
+	slices.Sort(c.drop)
+	return nil
+}
+
+// dropFiles plans the removal of whole files and returns how many rows leave with them, -1 when a file has no count.
+func (c *Change) dropFiles(files []int) (int64, error) {
+	if len(files) == 0 {
+		return 0, nil
+	}
+	if err := c.checkRemovable(); err != nil {
+		return 0, err
+	}
+	var removed int64
+	for _, i := range files {
+		n, known := c.base.Files().NumRecords(i)
+		if d := c.base.Files().DeletionVector(i); d != nil {
+			n -= d.Cardinality
+		}
+		if !known {
+			removed = -1
+		}
+		if removed >= 0 {
+			removed += n
+		}
+	}
+	c.drop = append(c.drop, files...)
+	slices.Sort(c.drop)
+	c.result.FilesMatched += len(files)
+	c.result.FilesRemoved = len(c.drop)
+	return removed, nil
+}
+
+// droppedBytes sums the sizes of the files that leave.
+func (c *Change) droppedBytes() int64 {
+	var n int64
+	for _, i := range c.drop {
+		n += c.base.Files().Size(i)
+	}
+	return n
+}
+
+// orEmpty makes nil print as [] in JSON.
+func orEmpty(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
