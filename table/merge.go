@@ -1,0 +1,301 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// Merge brings a source into a table: rows of the table that match a source row are updated or deleted, source rows
+// that match none are inserted.
+//
+// Protocol of the operation (SQL MERGE as Spark has it):
+//   - A pair matches when On is true. NULL is not true: a row with a NULL key matches nothing and counts as not
+//     matched, unless On says IS NOT DISTINCT FROM.
+//   - For each pair the first clause of its kind whose condition is true applies; none: nothing happens.
+//   - Two source rows to which a clause applies for one target row are an [AmbiguousMatchError]. The exception, as in
+//     Spark: a single matched clause that deletes without condition may meet a row any number of times.
+//   - A matched row whose new image equals the old one (IS NOT DISTINCT FROM, column by column) is not rewritten and
+//     not counted as updated; Result.RowsUnchanged counts it. RewriteEqual turns that off.
+//   - Nothing changed: nothing is committed but what Meta carries.
+type Merge struct {
+	// Source gives the source rows. It runs once; its rows are kept until the change is prepared.
+	Source Query
+	// On is the condition of a match over the aliases of target and source. An equality of two plain columns in its
+	// top-level ANDs lets the merge skip files.
+	On string
+	// Clauses apply in order. Only the last clause of a kind may have no condition.
+	Clauses []Clause
+	// TargetAlias and SourceAlias are the names in On and Clauses; "" means t and s.
+	TargetAlias, SourceAlias string
+	// MergeSchema adds the columns of the source that the table lacks, for clauses with Star; and lets Star leave
+	// out columns that the source lacks (an update keeps them, an insert gives NULL). Without it both are errors.
+	MergeSchema  bool
+	RewriteEqual bool    // rewrite matched rows that would not change too
+	RewriteShare float64 // as in Append
+	Meta         ChangeMeta
+}
+
+// When says which rows a clause is about.
+type When uint8
+
+// The kinds of clauses.
+const (
+	Matched            When = iota // pairs of a target and a source row
+	NotMatched                     // source rows without a target row
+	NotMatchedBySource             // target rows without a source row; refused in this release
+)
+
+// Do says what a clause does.
+type Do uint8
+
+// The actions of clauses: update and delete belong to Matched, insert to NotMatched.
+const (
+	DoUpdate Do = iota
+	DoDelete
+	DoInsert
+)
+
+// Clause is one WHEN of a merge.
+type Clause struct {
+	When When
+	If   string // condition; "" applies always
+	Do   Do
+	Star bool         // every column of the table from the source column of its name
+	Set  []Assignment // columns and values, instead of Star
+}
+
+// Assignment gives a column of the table a value: an expression over source and, in updates, target.
+type Assignment struct {
+	Column, Value string
+}
+
+// Merge applies m in one commit.
+//
+// Errors: ErrInvalidRequest, ErrSchemaMismatch, *AmbiguousMatchError, *ConstraintError, *SQLError, those of Commit.
+// Cost:   one pass over the key and condition columns of the files that may match, one over the other columns of
+// files with a row whose change is in doubt; writes new rows only, and one file of deletion vectors.
+func (t *Table) Merge(ctx context.Context, eng Engine, m Merge) (*Result, error) {
+	return t.replan(ctx, m.Source, func(ctx context.Context) (*Change, error) { return t.PrepareMerge(ctx, eng, m) })
+}
+
+// PrepareMerge stages a Merge.
+func (t *Table) PrepareMerge(ctx context.Context, eng Engine, m Merge) (*Change, error) {
+	c, err := t.prepareMerge(ctx, eng, m)
+	if err != nil {
+		return nil, fmt.Errorf("merge into %s: %w", t.URL(), err)
+	}
+	return c, nil
+}
+
+func (t *Table) prepareMerge(ctx context.Context, eng Engine, m Merge) (*Change, error) {
+	if m.TargetAlias == "" {
+		m.TargetAlias = "t"
+	}
+	if m.SourceAlias == "" {
+		m.SourceAlias = "s"
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	base, err := t.writable()
+	if err != nil {
+		return nil, err
+	}
+	sh, err := shapeOf(base)
+	if err != nil {
+		return nil, err
+	}
+	c, err := t.begin(base, sh, "MERGE", m.Meta)
+	if err != nil || c.result.AlreadyDone {
+		return c, err
+	}
+	r := &merging{Merge: m, c: c, eng: eng}
+	defer r.close(ctx)
+	if err := r.run(ctx); err != nil {
+		return nil, c.abandon(ctx, err)
+	}
+	return c, nil
+}
+
+// check finds what is wrong with a merge on its face.
+func (m Merge) check() error {
+	switch {
+	case strings.TrimSpace(m.On) == "":
+		return fmt.Errorf("%w: a merge needs a condition", ErrInvalidRequest)
+	case len(m.Clauses) == 0:
+		return fmt.Errorf("%w: a merge needs a clause", ErrInvalidRequest)
+	case strings.EqualFold(m.TargetAlias, m.SourceAlias):
+		return fmt.Errorf("%w: target and source are both called %s", ErrInvalidRequest, m.TargetAlias)
+	}
+	final := map[When]bool{}
+	for i, cl := range m.Clauses {
+		if err := cl.check(); err != nil {
+			return fmt.Errorf("clause %d: %w", i+1, err)
+		}
+		if final[cl.When] {
+			return fmt.Errorf("clause %d: %w: an earlier clause of its kind has no condition", i+1, ErrInvalidRequest)
+		}
+		final[cl.When] = strings.TrimSpace(cl.If) == ""
+	}
+	return checkSource(m.Source)
+}
+
+func (cl Clause) check() error {
+	switch {
+	case cl.When == NotMatchedBySource:
+		return fmt.Errorf("%w: when not matched by source", ErrUnsupported)
+	case cl.When == Matched && cl.Do != DoUpdate && cl.Do != DoDelete,
+		cl.When == NotMatched && cl.Do != DoInsert, cl.When > NotMatchedBySource:
+		return fmt.Errorf("%w: matched rows are updated or deleted, others inserted", ErrInvalidRequest)
+	case cl.Do == DoDelete && (cl.Star || len(cl.Set) > 0):
+		return fmt.Errorf("%w: a delete sets no columns", ErrInvalidRequest)
+	case cl.Do != DoDelete && cl.Star == (len(cl.Set) > 0):
+		return fmt.Errorf("%w: either every column (*) or a list of them", ErrInvalidRequest)
+	}
+	return nil
+}
+
+// merging is one merge under way.
+type merging struct {
+	Merge
+	c   *Change
+	eng Engine
+
+	fields  []txlog.Field // columns of the source
+	source  *scratch      // its rows, with sourceRowColumn
+	equal   []equality    // spelled as in target and source schema
+	clauses []mergeClause // by the number that the match carries
+	files   []int         // target files that may match
+	match   *scratch      // (file, row, source row, clause, changes); see matchSchema
+	changed *scratch      // rows of match that were in doubt and do change
+}
+
+// mergeClause is a clause with its values resolved against both schemas.
+type mergeClause struct {
+	Clause
+	values  map[string]string // column of the table → cast expression; updates: assigned columns only
+	compare []string          // assigned columns whose old and new value may differ, cheapest to compare first
+	target  bool              // the new image needs columns of the target
+}
+
+func (r *merging) run(ctx context.Context) error {
+	c := r.c
+	scanStart := c.start
+	if err := r.resolve(ctx); err != nil {
+		return err
+	}
+	if err := r.keepSource(ctx); err != nil {
+		return err
+	}
+	c.result.RowsSource = rowsOf(r.source.files)
+	if c.result.RowsSource > 0 {
+		if err := r.prune(ctx); err != nil {
+			return err
+		}
+		found, err := r.findMatches(ctx)
+		if err != nil {
+			return err
+		}
+		if c.result.RowsSource > 0 && readsTable(c.t, r.Source) {
+			c.reads.whole = true
+		}
+		if err := r.writeImages(ctx, found); err != nil {
+			return err
+		}
+		if _, err := c.removeRows(ctx, r.eng, found, r.RewriteShare); err != nil {
+			return err
+		}
+	}
+	r.describe(clock.Since(c.t.opts.Log.Clock, scanStart).Milliseconds())
+	return nil
+}
+
+// close drops the scratch rows.
+func (r *merging) close(ctx context.Context) {
+	r.source.drop(ctx)
+	r.match.drop(ctx)
+	r.changed.drop(ctx)
+}
+
+// keepSource runs the source once and numbers its rows.
+func (r *merging) keepSource(ctx context.Context) error {
+	fields := []txlog.Field{{Name: sourceRowColumn, Type: &txlog.DataType{Kind: txlog.KindLong, Name: "long"}, Nullable: true}}
+	for _, f := range r.fields {
+		fields = append(fields, txlog.Field{Name: f.Name, Type: f.Type, Nullable: true})
+	}
+	schema, err := txlog.NewSchema(fields...)
+	if err != nil {
+		return fmt.Errorf("%w: source: %w", ErrSchemaMismatch, err)
+	}
+	q := r.Source
+	q.SQL = "SELECT row_number() OVER () AS " + sourceRowColumn + ", s.* FROM " + subquery(q.SQL) + " AS s"
+	if r.source, err = keep(ctx, r.eng, q, schema); err != nil {
+		return fmt.Errorf("read the source: %w", err)
+	}
+	return nil
+}
+
+// query runs SQL over the target files idx, the kept source and the match.
+func (r *merging) relations(target *Relation) map[string]Relation {
+	out := map[string]Relation{sourceRelation: r.source.relation()}
+	if target != nil {
+		out[targetRelation] = *target
+	}
+	if r.match != nil {
+		m := r.match.relation()
+		if r.changed != nil {
+			m.Files = append(m.Files, r.changed.relation().Files...)
+		}
+		out[matchRelation] = m
+	}
+	return out
+}
+
+// describe fills in operation parameters and metrics.
+func (r *merging) describe(milliseconds int64) {
+	c := r.c
+	kinds := map[When][]map[string]string{Matched: {}, NotMatched: {}, NotMatchedBySource: {}}
+	actions := map[Do]string{DoUpdate: "update", DoDelete: "delete", DoInsert: "insert"}
+	for _, cl := range r.Clauses {
+		p := map[string]string{"actionType": actions[cl.Do]}
+		if strings.TrimSpace(cl.If) != "" {
+			p["predicate"] = cl.If
+		}
+		kinds[cl.When] = append(kinds[cl.When], p)
+	}
+	c.parameter("predicate", jsonText([]string{r.On}))
+	c.parameter("matchedPredicates", jsonText(kinds[Matched]))
+	c.parameter("notMatchedPredicates", jsonText(kinds[NotMatched]))
+	c.parameter("notMatchedBySourcePredicates", jsonText(kinds[NotMatchedBySource]))
+	c.metrics = func(c *Change) map[string]string { return mergeMetrics(c, milliseconds) }
+}
+
+// mergeMetrics names what a MERGE did the way Spark does.
+func mergeMetrics(c *Change, milliseconds int64) map[string]string {
+	res := c.result
+	return map[string]string{
+		"numSourceRows":                          metric(res.RowsSource),
+		"numTargetRowsInserted":                  metric(res.RowsInserted),
+		"numTargetRowsUpdated":                   metric(res.RowsUpdated),
+		"numTargetRowsMatchedUpdated":            metric(res.RowsUpdated),
+		"numTargetRowsNotMatchedBySourceUpdated": "0",
+		"numTargetRowsDeleted":                   metric(res.RowsDeleted),
+		"numTargetRowsMatchedDeleted":            metric(res.RowsDeleted),
+		"numTargetRowsNotMatchedBySourceDeleted": "0",
+		"numTargetRowsCopied":                    metric(res.RowsCopied),
+		"numOutputRows":                          metric(rowsOf(c.fresh) + rowsOf(c.copied)),
+		"numTargetFilesAdded":                    metric(int64(len(c.fresh) + len(c.copied))),
+		"numTargetFilesRemoved":                  metric(int64(len(c.drop))),
+		"numTargetBytesAdded":                    metric(bytesOf(c.fresh) + bytesOf(c.copied)),
+		"numTargetBytesRemoved":                  metric(c.droppedBytes()),
+		"numTargetDeletionVectorsAdded":          metric(int64(len(c.mask))),
+		"numTargetDeletionVectorsRemoved":        metric(c.droppedVectors()),
+		"numTargetDeletionVectorsUpdated":        metric(c.updatedVectors()),
+		"numTargetChangeFilesAdded":              "0",
+		"scanTimeMs":                             metric(milliseconds),
+	}
+}

@@ -1,0 +1,200 @@
+package table
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// resolve reads the columns of the source and gives each clause its values.
+func (r *merging) resolve(ctx context.Context) error {
+	var err error
+	if r.fields, err = outputOf(ctx, r.eng, r.Source); err != nil {
+		return err
+	}
+	star := slices.ContainsFunc(r.Clauses, func(cl Clause) bool { return cl.Star })
+	from, extra, err := matchColumns(r.c.shape.schema, r.fields)
+	if err != nil {
+		return err
+	}
+	if star && len(extra) > 0 {
+		if !r.MergeSchema {
+			return fmt.Errorf("%w: the table has no column %s", ErrSchemaMismatch, names(extra))
+		}
+		if err := r.c.addColumns(extra); err != nil {
+			return err
+		}
+		for _, f := range extra {
+			from[f.Name] = f.Name
+		}
+	}
+	r.equal = r.spell(equalities(r.On, r.TargetAlias, r.SourceAlias))
+	for i, cl := range r.Clauses {
+		mc, err := r.resolveClause(cl, from)
+		if err != nil {
+			return fmt.Errorf("clause %d: %w", i+1, err)
+		}
+		r.clauses = append(r.clauses, mc)
+	}
+	return nil
+}
+
+// spell gives the columns of equalities the spelling of their schemas and leaves out those that are not columns.
+func (r *merging) spell(eq []equality) []equality {
+	source := &txlog.Schema{Fields: r.fields}
+	var out []equality
+	for _, e := range eq {
+		t, terr := r.c.shape.schema.Lookup(e.target)
+		s, serr := source.Lookup(e.source)
+		if terr == nil && serr == nil {
+			out = append(out, equality{target: t.Name, source: s.Name, nullSafe: e.nullSafe})
+		}
+	}
+	return out
+}
+
+func (r *merging) resolveClause(cl Clause, from map[string]string) (mergeClause, error) {
+	mc := mergeClause{Clause: cl, values: map[string]string{}}
+	var err error
+	switch {
+	case cl.Do == DoDelete:
+		return mc, nil
+	case cl.Star:
+		err = r.assignAll(&mc, from)
+	default:
+		err = r.assign(&mc)
+	}
+	if err != nil {
+		return mergeClause{}, err
+	}
+	if cl.Do == DoInsert {
+		return mc, r.checkInsert(mc)
+	}
+	if len(mc.values) < len(r.c.shape.schema.Fields) {
+		mc.target = true
+	}
+	mc.compare = r.compared(mc)
+	return mc, nil
+}
+
+// assignAll gives every column the source column of its name.
+func (r *merging) assignAll(mc *mergeClause, from map[string]string) error {
+	var missing []txlog.Field
+	for _, f := range r.c.shape.schema.Fields {
+		name, ok := from[f.Name]
+		if !ok {
+			missing = append(missing, f)
+			continue
+		}
+		mc.values[f.Name] = castTo(qualified(r.SourceAlias, name), f.Type)
+	}
+	if missing != nil && !r.MergeSchema {
+		return fmt.Errorf("%w: the source has no column %s; list the columns to set, or merge schemas", ErrSchemaMismatch, names(missing))
+	}
+	return nil
+}
+
+// assign resolves a list of assignments.
+func (r *merging) assign(mc *mergeClause) error {
+	for _, a := range mc.Set {
+		f, err := r.c.shape.schema.Lookup(a.Column)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+		}
+		if _, twice := mc.values[f.Name]; twice {
+			return fmt.Errorf("%w: column %q is set twice", ErrInvalidRequest, f.Name)
+		}
+		if strings.TrimSpace(a.Value) == "" {
+			return fmt.Errorf("%w: column %q is set to nothing", ErrInvalidRequest, f.Name)
+		}
+		mc.values[f.Name] = castTo(enclosed(a.Value), f.Type)
+		if _, plain := onlyColumnOf(a.Value, r.SourceAlias); !plain {
+			mc.target = true // it may name columns of the target
+		}
+	}
+	return nil
+}
+
+// checkInsert refuses an insert that leaves out a not null column.
+func (r *merging) checkInsert(mc mergeClause) error {
+	var missing []txlog.Field
+	for _, f := range r.c.shape.schema.Fields {
+		if _, set := mc.values[f.Name]; !set && !f.Nullable {
+			missing = append(missing, f)
+		}
+	}
+	if missing != nil {
+		return fmt.Errorf("%w: the insert has no value for the not null columns %s", ErrSchemaMismatch, names(missing))
+	}
+	return nil
+}
+
+// compared lists the assigned columns whose values may differ between the rows of a pair: not those that On makes
+// equal. The first is the one most likely to tell changed rows at the least cost.
+func (r *merging) compared(mc mergeClause) []string {
+	var out []string
+	for _, f := range r.c.shape.schema.Fields {
+		if _, set := mc.values[f.Name]; set && !r.provedEqual(mc, f) {
+			out = append(out, f.Name)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(r.probeRank(a), r.probeRank(b)) })
+	return out
+}
+
+// provedEqual tells whether On makes the new value of f equal to the old one: f is set to the very source column
+// that On compares it with, and both have one type.
+func (r *merging) provedEqual(mc mergeClause, f txlog.Field) bool {
+	source := &txlog.Schema{Fields: r.fields}
+	for _, e := range r.equal {
+		s, err := source.Lookup(e.source)
+		if e.target != f.Name || err != nil || !s.Type.Equal(f.Type) {
+			continue
+		}
+		// Equal floats can differ in sign of zero.
+		if f.Type.Kind == txlog.KindFloat || f.Type.Kind == txlog.KindDouble || f.Type.Nested() {
+			continue
+		}
+		if mc.Star {
+			return strings.EqualFold(s.Name, f.Name)
+		}
+		for _, a := range mc.Set {
+			if column, plain := onlyColumnOf(a.Value, r.SourceAlias); strings.EqualFold(a.Column, f.Name) && plain {
+				return strings.EqualFold(column, s.Name)
+			}
+		}
+	}
+	return false
+}
+
+// probeRank orders columns by how soon they tell that a row changed: change times first, then numbers, long or
+// two-valued columns last.
+func (r *merging) probeRank(column string) int {
+	f, err := r.c.shape.schema.Lookup(column)
+	if err != nil {
+		return 9
+	}
+	if r.c.shape.partitioned(column) {
+		return 8
+	}
+	switch f.Type.Kind {
+	case txlog.KindTimestamp, txlog.KindTimestampNTZ:
+		return 0
+	case txlog.KindDouble, txlog.KindFloat, txlog.KindDecimal, txlog.KindLong:
+		return 1
+	case txlog.KindInteger, txlog.KindShort:
+		return 2
+	case txlog.KindDate, txlog.KindByte:
+		return 3
+	case txlog.KindString, txlog.KindBinary:
+		return 4
+	case txlog.KindBoolean:
+		return 5
+	default:
+		return 6
+	}
+}

@@ -1,0 +1,356 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// Columns of a match: which target row (NULL for an insert), which source row, which clause applies, and whether the
+// row is known to change.
+const (
+	matchFile    = "_lake_match_file"
+	matchRow     = "_lake_match_row"
+	matchSource  = "_lake_match_source"
+	matchClause  = "_lake_match_clause"
+	matchChanges = "_lake_match_changes"
+)
+
+func matchSchema() *txlog.Schema {
+	long := &txlog.DataType{Kind: txlog.KindLong, Name: "long"}
+	return &txlog.Schema{Fields: []txlog.Field{
+		{Name: matchFile, Type: long, Nullable: true},
+		{Name: matchRow, Type: long, Nullable: true},
+		{Name: matchSource, Type: long, Nullable: true},
+		{Name: matchClause, Type: long, Nullable: true},
+		{Name: matchChanges, Type: &txlog.DataType{Kind: txlog.KindBoolean, Name: "boolean"}, Nullable: true},
+	}}
+}
+
+// findMatches decides which clause applies to which pair and returns the target rows that change, by file.
+//
+// The match reads the columns of the condition, of the clauses' conditions, and for each update one column more: the
+// row changes if that column does. Only pairs that it leaves in doubt have their other columns compared.
+func (r *merging) findMatches(ctx context.Context) (map[int]*roaring64.Bitmap, error) {
+	if err := r.checkInserts(ctx); err != nil {
+		return nil, err
+	}
+	rel, err := r.target(ctx, r.files)
+	if err != nil {
+		return nil, err
+	}
+	if r.match, err = keep(ctx, r.eng, Query{
+		SQL: r.matchSQL(), Relations: r.relations(&rel), TimeZone: r.Source.TimeZone,
+	}, matchSchema()); err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	p, err := r.readPairs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("match: %w", err)
+	}
+	if p.twice && !r.deletesOnly() {
+		return nil, r.ambiguous(ctx)
+	}
+	if err := r.settleDoubt(ctx, p); err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	res := &r.c.result
+	res.RowsInserted = rowsOf(r.match.files) - p.pairs
+	res.RowsUpdated, res.RowsDeleted, res.RowsUnchanged = p.updated, p.deleted, p.doubtful
+	return p.rows, nil
+}
+
+// target describes target files with their rows numbered, under the schema that the merge leaves behind.
+func (r *merging) target(ctx context.Context, files []int) (Relation, error) {
+	rel, err := r.c.t.relation(ctx, r.c.base, files, true)
+	rel.Schema = r.c.shape.schema
+	return rel, err
+}
+
+// checkInserts refuses inserts that name the target: there is no target row to take a value from.
+func (r *merging) checkInserts(ctx context.Context) error {
+	var exprs []string
+	for _, cl := range r.clauses {
+		if cl.Do != DoInsert {
+			continue
+		}
+		if strings.TrimSpace(cl.If) != "" {
+			exprs = append(exprs, enclosed(cl.If))
+		}
+		for _, a := range cl.Set {
+			exprs = append(exprs, enclosed(a.Value))
+		}
+	}
+	if exprs == nil {
+		return nil
+	}
+	rows, err := r.eng.Query(ctx, Query{
+		SQL:       "SELECT " + strings.Join(exprs, ", ") + " FROM " + QuoteIdent(sourceRelation) + " AS " + QuoteIdent(r.SourceAlias) + " LIMIT 0",
+		Relations: r.relations(nil), TimeZone: r.Source.TimeZone,
+	})
+	if err != nil {
+		return fmt.Errorf("insert: %w", err)
+	}
+	return rows.Close()
+}
+
+// matchSQL is the one statement over source and target.
+func (r *merging) matchSQL() string {
+	t, s := QuoteIdent(r.TargetAlias), QuoteIdent(r.SourceAlias)
+	join := " JOIN "
+	if r.inserts() {
+		join = " LEFT JOIN "
+	}
+	isPair := t + "." + RowColumn + " IS NOT NULL"
+	var b strings.Builder
+	b.WriteString("SELECT CAST(" + t + "." + FileColumn + " AS BIGINT) AS " + matchFile)
+	b.WriteString(", " + t + "." + RowColumn + " AS " + matchRow)
+	b.WriteString(", " + s + "." + sourceRowColumn + " AS " + matchSource)
+	b.WriteString(", CAST(CASE")
+	for i, cl := range r.clauses {
+		b.WriteString(" WHEN " + r.applies(cl, isPair, t) + " THEN " + metric(int64(i)))
+	}
+	b.WriteString(" END AS BIGINT) AS " + matchClause)
+	b.WriteString(", CASE")
+	for _, cl := range r.clauses {
+		b.WriteString(" WHEN " + r.applies(cl, isPair, t) + " THEN " + r.probe(cl))
+	}
+	b.WriteString(" END AS " + matchChanges)
+	b.WriteString(" FROM " + QuoteIdent(sourceRelation) + " AS " + s + join + QuoteIdent(targetRelation) + " AS " + t)
+	b.WriteString(" ON " + enclosed(r.On))
+	return "SELECT * FROM (" + b.String() + ") AS m WHERE " + matchClause + " IS NOT NULL"
+}
+
+// applies is true for the rows of a joined pair to which a clause applies if no earlier one does.
+func (r *merging) applies(cl mergeClause, isPair, t string) string {
+	cond := t + "." + RowColumn + " IS NULL"
+	if cl.When == Matched {
+		cond = isPair
+	}
+	if strings.TrimSpace(cl.If) != "" {
+		cond += " AND " + enclosed(cl.If)
+	}
+	return cond
+}
+
+// probe is true for pairs that are known to change under a clause.
+func (r *merging) probe(cl mergeClause) string {
+	if cl.Do != DoUpdate || r.RewriteEqual {
+		return "true"
+	}
+	if len(cl.compare) == 0 {
+		return "false"
+	}
+	return r.differs(cl, cl.compare[:1])
+}
+
+// differs is true for pairs with another new value in one of the columns.
+func (r *merging) differs(cl mergeClause, columns []string) string {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = qualified(r.TargetAlias, c) + " IS DISTINCT FROM " + cl.values[c]
+	}
+	return "(" + strings.Join(parts, " OR ") + ")"
+}
+
+func (r *merging) inserts() bool {
+	return slices.ContainsFunc(r.clauses, func(cl mergeClause) bool { return cl.Do == DoInsert })
+}
+
+// deletesOnly tells whether it does not matter how many source rows match one target row.
+func (r *merging) deletesOnly() bool {
+	n := 0
+	for _, cl := range r.clauses {
+		if cl.When == Matched {
+			n++
+			if cl.Do != DoDelete || strings.TrimSpace(cl.If) != "" {
+				return false
+			}
+		}
+	}
+	return n == 1
+}
+
+// pairs is what a match found.
+type pairs struct {
+	pairs                      int64 // pairs of source and target rows to which a clause applies
+	twice                      bool  // a target row is in two of them
+	updated, deleted, doubtful int64
+	rows                       map[int]*roaring64.Bitmap // target rows that change, by file of the base
+	doubt                      map[int]*roaring64.Bitmap // target rows that may change, by number in r.files
+}
+
+// readPairs reads the pairs of the match.
+func (r *merging) readPairs(ctx context.Context) (p *pairs, err error) {
+	p = &pairs{rows: map[int]*roaring64.Bitmap{}, doubt: map[int]*roaring64.Bitmap{}}
+	rows, err := r.eng.Query(ctx, Query{
+		SQL: "SELECT " + strings.Join([]string{matchFile, matchRow, matchClause, matchChanges}, ", ") +
+			" FROM " + matchRelation + " WHERE " + matchFile + " IS NOT NULL",
+		Relations: map[string]Relation{matchRelation: r.match.relation()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = joinErrors(err, rows.Close()) }()
+	for row, err := range rows.All {
+		if err != nil {
+			return nil, err
+		}
+		file, fok := row[0].(int64)
+		pos, pok := row[1].(int64)
+		clause, cok := row[2].(int64)
+		changes, bok := row[3].(bool)
+		if !fok || !pok || !cok || !bok || file < 0 || file >= int64(len(r.files)) || pos < 0 || clause < 0 || clause >= int64(len(r.clauses)) {
+			return nil, fmt.Errorf("engine answered with (%v, %v, %v, %v)", row[0], row[1], row[2], row[3])
+		}
+		p.pairs++
+		if !bitmap(p.rows, r.files[file]).CheckedAdd(uint64(pos)) {
+			p.twice = true
+			continue
+		}
+		switch {
+		case !changes:
+			p.doubtful++
+			bitmap(p.doubt, int(file)).Add(uint64(pos))
+		case r.clauses[clause].Do == DoDelete:
+			p.deleted++
+		default:
+			p.updated++
+		}
+	}
+	return p, nil
+}
+
+func bitmap(m map[int]*roaring64.Bitmap, i int) *roaring64.Bitmap {
+	b := m[i]
+	if b == nil {
+		b = roaring64.New()
+		m[i] = b
+	}
+	return b
+}
+
+// settleDoubt compares the remaining columns of pairs that the match left in doubt, keeps those that change in
+// r.changed, and takes the others out of p.rows.
+func (r *merging) settleDoubt(ctx context.Context, p *pairs) error {
+	if p.doubtful == 0 {
+		return nil
+	}
+	cases := ""
+	for i, cl := range r.clauses {
+		if len(cl.compare) > 1 {
+			cases += " WHEN " + metric(int64(i)) + " THEN " + r.differs(cl, cl.compare[1:])
+		}
+	}
+	changed := map[int]*roaring64.Bitmap{}
+	if cases != "" {
+		numbers := slices.Sorted(maps.Keys(p.doubt))
+		rel, join, err := r.pairSQL(numbers)
+		if err != nil {
+			return err
+		}
+		if r.changed, err = keep(ctx, r.eng, Query{
+			SQL: "SELECT " + strings.Join([]string{"m." + matchFile, "m." + matchRow, "m." + matchSource, "m." + matchClause}, ", ") +
+				", true AS " + matchChanges + join + " WHERE NOT m." + matchChanges + " AND CASE m." + matchClause + cases + " ELSE false END",
+			Relations: r.relations(&rel), TimeZone: r.Source.TimeZone,
+		}, matchSchema()); err != nil {
+			return err
+		}
+		rows, err := r.eng.Query(ctx, Query{
+			SQL:       "SELECT " + matchFile + ", " + matchRow + " FROM " + changedRelation,
+			Relations: map[string]Relation{changedRelation: r.changed.relation()},
+		})
+		if err != nil {
+			return err
+		}
+		if changed, _, err = collect(rows, r.files); err != nil {
+			return err
+		}
+	}
+	for number, doubt := range p.doubt {
+		i := r.files[number]
+		if b := changed[i]; b != nil {
+			n := int64(b.GetCardinality()) //nolint:gosec // bounded by the rows of one file
+			p.updated, p.doubtful = p.updated+n, p.doubtful-n
+			doubt.AndNot(b)
+		}
+		p.rows[i].AndNot(doubt)
+		if p.rows[i].IsEmpty() {
+			delete(p.rows, i)
+		}
+	}
+	return nil
+}
+
+// pairSQL is FROM match JOIN source JOIN target, with only the target files of these numbers in r.files. Deletion
+// vectors are left out: rows of a match are live, and the join takes no others.
+func (r *merging) pairSQL(numbers []int) (Relation, string, error) {
+	rel := r.c.shape.relation()
+	rel.Position = true
+	values := make([]string, len(numbers))
+	for k, number := range numbers {
+		f, err := r.c.t.relationFile(r.c.base, r.files[number], r.c.shape.schema)
+		if err != nil {
+			return Relation{}, "", err
+		}
+		rel.Files = append(rel.Files, f)
+		values[k] = "(" + metric(int64(k)) + ", " + metric(int64(number)) + ")"
+	}
+	t := QuoteIdent(r.TargetAlias)
+	return rel, r.sourceSQL() +
+		" JOIN (VALUES " + strings.Join(values, ", ") + ") AS k(lake_k, lake_number) ON k.lake_number = m." + matchFile +
+		" JOIN " + QuoteIdent(targetRelation) + " AS " + t + " ON " + t + "." + FileColumn + " = k.lake_k AND " +
+		t + "." + RowColumn + " = m." + matchRow, nil
+}
+
+// sourceSQL is FROM match JOIN source.
+func (r *merging) sourceSQL() string {
+	s := QuoteIdent(r.SourceAlias)
+	return " FROM " + matchRelation + " AS m JOIN " + QuoteIdent(sourceRelation) + " AS " + s +
+		" ON " + s + "." + sourceRowColumn + " = m." + matchSource
+}
+
+// ambiguous names the keys of source rows that meet in one target row.
+func (r *merging) ambiguous(ctx context.Context) (err error) {
+	out := &AmbiguousMatchError{}
+	for _, e := range r.equal {
+		out.Columns = append(out.Columns, e.source)
+	}
+	if len(out.Columns) == 0 {
+		for _, f := range r.fields {
+			out.Columns = append(out.Columns, f.Name)
+		}
+	}
+	columns := make([]string, len(out.Columns))
+	for i, c := range out.Columns {
+		columns[i] = qualified(r.SourceAlias, c)
+	}
+	pair := matchFile + ", " + matchRow
+	rows, err := r.eng.Query(ctx, Query{
+		SQL: "SELECT DISTINCT " + strings.Join(columns, ", ") + r.sourceSQL() + " WHERE (m." + matchFile + ", m." + matchRow +
+			") IN (SELECT (" + pair + ") FROM " + matchRelation + " WHERE " + matchFile + " IS NOT NULL GROUP BY " + pair +
+			" HAVING count(*) > 1) ORDER BY ALL LIMIT " + metric(AmbiguousKeysMax+1),
+		Relations: r.relations(nil), TimeZone: r.Source.TimeZone,
+	})
+	if err != nil {
+		return joinErrors(out, err)
+	}
+	defer func() { err = joinErrors(err, rows.Close()) }()
+	for row, err := range rows.All {
+		if err != nil {
+			return joinErrors(out, err)
+		}
+		if len(out.Keys) == AmbiguousKeysMax {
+			out.More = true
+			break
+		}
+		out.Keys = append(out.Keys, slices.Clone(row))
+	}
+	return out
+}
