@@ -1,0 +1,202 @@
+// Command bench measures append, scan and merge of a seeded table beside plain DuckDB on the same Parquet, in one run.
+//
+// Every measurement is a process of its own, so that peak memory is its own too; ours and the peer's take turns, and
+// the median of the rounds counts. Nothing here asserts a time: the figures go to docs/benchmarks.md.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// settings is what parent and children agree on.
+type settings struct {
+	Rows, Files, Rounds, Threads int
+	Memory                       int64 // bytes, for us and for the peer
+	Dir                          string
+	Store                        string // URL of the store that the children use
+	Measure                      string // set in children: what to measure
+	Table                        string // path of the table within the store
+}
+
+// figure is what a child prints.
+type figure struct {
+	Seconds float64 `json:"seconds"`
+	RSS     int64   `json:"rss"` // bytes, peak, of the child
+	Note    string  `json:"note"`
+}
+
+func main() {
+	var s settings
+	flag.IntVar(&s.Rows, "rows", 10_000_000, "rows of the table")
+	flag.IntVar(&s.Files, "files", 20, "input files")
+	flag.IntVar(&s.Rounds, "rounds", 3, "times each measurement is taken")
+	flag.IntVar(&s.Threads, "threads", 2, "threads of the engine and of the peer")
+	flag.Int64Var(&s.Memory, "memory", 4<<30, "bytes of memory for the engine and for the peer")
+	flag.StringVar(&s.Dir, "dir", ".cache/bench", "folder for data and tables")
+	child := flag.String("child", "", "settings of a child process, JSON; set by bench itself")
+	minio := flag.Bool("minio", true, "measure on a MinIO that it starts, too")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, s, *child, *minio); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func run(ctx context.Context, s settings, child string, minio bool) error {
+	if child != "" {
+		if err := json.Unmarshal([]byte(child), &s); err != nil {
+			return fmt.Errorf("read the settings of the child: %w", err)
+		}
+		return measure(ctx, s)
+	}
+	dir, err := filepath.Abs(filepath.Join(s.Dir, fmt.Sprintf("%d-%d", s.Rows, s.Files)))
+	if err != nil {
+		return fmt.Errorf("find the data folder: %w", err)
+	}
+	s.Dir = dir
+	p, err := openPeer(s.Threads, fmt.Sprintf("%dMB", s.Memory>>20))
+	if err != nil {
+		return err
+	}
+	if err := (dataset{s.Rows, s.Files, s.Dir}).generate(ctx, p); err != nil {
+		return err
+	}
+	if err := p.db.Close(); err != nil {
+		return fmt.Errorf("close DuckDB: %w", err)
+	}
+	fmt.Printf("%d rows × 8 columns in %d files, %d threads, %d MiB of memory, median of %d rounds\n\n",
+		s.Rows, s.Files, s.Threads, s.Memory>>20, s.Rounds)
+	b := bench{settings: s, out: tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)}
+	fmt.Fprintln(b.out, "work\tlakectl s\tpeer s\tratio\taim\tfloor\tlakectl peak MiB\tpeer peak MiB\t")
+	if err := b.folder(ctx); err != nil {
+		return err
+	}
+	if minio {
+		if err := b.minio(ctx); err != nil {
+			return err
+		}
+	}
+	return b.out.Flush()
+}
+
+// bench prints one line per comparison.
+type bench struct {
+	settings
+	out *tabwriter.Writer
+}
+
+// folder measures on a folder beside plain DuckDB on the same files.
+func (b *bench) folder(ctx context.Context) error {
+	b.Store = "file://" + filepath.Join(b.Dir, "lake")
+	for _, w := range []struct{ name, ours, peer, aim, floor string }{
+		{"append", "append", "peer-append", "1.3", "2"},
+		{"scan of 8 columns", "scan", "peer-scan", "1.2", "2"},
+		{"merge 100,000 rows", "merge", "peer-merge", "0.25", "0.5"},
+	} {
+		if _, _, err := b.compare(ctx, w.name, w.aim, w.floor, b.settings.at(w.ours), b.settings.at(w.peer)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// minio measures the same work on MinIO with a warm cache beside the folder.
+func (b *bench) minio(ctx context.Context) error {
+	url, stop, err := startMinIO(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	onMinIO := b.settings
+	onMinIO.Store = url
+	for _, w := range []struct{ name, work string }{
+		{"append, MinIO : folder", "append"}, {"scan, MinIO : folder", "scan"}, {"merge, MinIO : folder", "merge"},
+	} {
+		if _, _, err := b.compare(ctx, w.name, "1.3", "2", onMinIO.at(w.work), b.settings.at(w.work)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s settings) at(work string) settings {
+	s.Measure = work
+	return s
+}
+
+// compare takes turns between two children and prints the medians.
+func (b *bench) compare(ctx context.Context, name, aim, floor string, ours, peer settings) (figure, figure, error) {
+	var o, p []figure
+	for range b.Rounds {
+		f, err := spawn(ctx, ours)
+		if err != nil {
+			return figure{}, figure{}, err
+		}
+		o = append(o, f)
+		if f, err = spawn(ctx, peer); err != nil {
+			return figure{}, figure{}, err
+		}
+		p = append(p, f)
+	}
+	om, pm := median(o), median(p)
+	fmt.Fprintf(b.out, "%s\t%.2f\t%.2f\t%.2f\t%s\t%s\t%d\t%d\t\n", name, om.Seconds, pm.Seconds, om.Seconds/pm.Seconds, aim, floor, om.RSS>>20, pm.RSS>>20)
+	if om.Note != "" {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, om.Note)
+	}
+	return om, pm, nil
+}
+
+func median(fs []figure) figure {
+	slices.SortFunc(fs, func(a, b figure) int { return int(time.Duration((a.Seconds - b.Seconds) * 1e9)) })
+	m := fs[len(fs)/2]
+	for _, f := range fs {
+		m.RSS = max(m.RSS, f.RSS)
+	}
+	return m
+}
+
+// spawn measures in a process of its own.
+func spawn(ctx context.Context, s settings) (figure, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return figure{}, fmt.Errorf("find this program: %w", err)
+	}
+	arg, err := json.Marshal(s)
+	if err != nil {
+		return figure{}, fmt.Errorf("write the settings of the child: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, "-child", string(arg)) //nolint:gosec // this very program
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return figure{}, fmt.Errorf("measure %s: %w", s.Measure, err)
+	}
+	var f figure
+	if err := json.Unmarshal(out, &f); err != nil {
+		return figure{}, fmt.Errorf("read the figure of %s: %w", s.Measure, err)
+	}
+	return f, nil
+}
+
+// report prints the figure of this child.
+func report(seconds float64, note string) error {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return fmt.Errorf("read peak memory: %w", err)
+	}
+	return json.NewEncoder(os.Stdout).Encode(figure{Seconds: seconds, RSS: u.Maxrss << 10, Note: note})
+}
