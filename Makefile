@@ -41,7 +41,7 @@ reliability: ## the checks of docs/reliability.md
 	@echo "             what exists of it today runs in 'make test'."
 
 minio: ## MinIO on loopback for development, in the foreground; prints the settings to export
-	$(GO) run ./deploy/minio/miniotest/cmd
+	sh deploy/minio/run.sh
 
 build: ## bin/lakectl
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/lakectl

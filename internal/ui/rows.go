@@ -5,7 +5,6 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -147,12 +146,7 @@ func (r *Rows) header(names []string) error {
 		_, err := fmt.Fprintf(r.out, "| %s |\n", strings.Join(rule, " | "))
 		return err
 	}
-	for i := range names {
-		if err := r.cell(i, names[i], r.person.Bold); err != nil {
-			return err
-		}
-	}
-	return r.out.WriteByte('\n')
+	return r.plain(names, r.person.Bold)
 }
 
 func (r *Rows) line(cells []string) error {
@@ -164,29 +158,32 @@ func (r *Rows) line(cells []string) error {
 		_, err := fmt.Fprintf(r.out, "| %s |\n", strings.Join(padded, " | "))
 		return err
 	}
-	for i, c := range cells {
-		if err := r.cell(i, c, nil); err != nil {
+	return r.plain(cells, nil)
+}
+
+// plain writes one line of a table, without blanks at its end.
+func (r *Rows) plain(cells []string, dress func(string) string) error {
+	last := len(cells) - 1
+	for last >= 0 && cells[last] == "" {
+		last--
+	}
+	for i := range last + 1 {
+		text := pad(cells[i], r.widths[i], r.columns[i].Right)
+		if i == last && !r.columns[i].Right {
+			text = cells[i]
+		}
+		if dress != nil {
+			text = dress(text)
+		}
+		lead := "  "
+		if i == 0 {
+			lead = " "
+		}
+		if _, err := r.out.WriteString(lead + text); err != nil {
 			return err
 		}
 	}
 	return r.out.WriteByte('\n')
-}
-
-// cell writes column i of a table line; the last column is not padded, so that lines do not end in blanks.
-func (r *Rows) cell(i int, text string, dress func(string) string) error {
-	lead := "  "
-	if i == 0 {
-		lead = " "
-	}
-	padded := pad(text, r.widths[i], r.columns[i].Right)
-	if i == len(r.columns)-1 && !r.columns[i].Right {
-		padded = text
-	}
-	if dress != nil {
-		padded = dress(padded)
-	}
-	_, err := io.WriteString(r.out, lead+padded)
-	return err
 }
 
 func pad(s string, width int, right bool) string {
