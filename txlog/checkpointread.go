@@ -1,0 +1,327 @@
+package txlog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/internal/parquetio"
+	"github.com/lakectl/lakectl/objectstore"
+)
+
+// A checkpoint is a Parquet file, or several, with one row per action and one struct column per kind of action. It is
+// read column by column, and only the columns that we know: one that is missing means null, others are ignored.
+//
+// Protocol: "Checkpoints", "V2 Spec".
+
+// checkpoint takes in the actions of one checkpoint, which is older than everything replayed so far.
+func (r *replay) checkpoint(ctx context.Context, c checkpointFiles) error {
+	if err := r.log.options.Limits.Check("checkpoint_parts", int64(len(c.objects))); err != nil {
+		return err
+	}
+	in := &checkpointReader{replay: r, version: c.version}
+	for _, object := range c.objects {
+		var err error
+		if c.kind == checkpointUUIDJSON {
+			err = in.json(ctx, object)
+		} else {
+			err = in.parquet(ctx, object.Key, object.Size)
+		}
+		if err != nil {
+			return in.damaged(object.Key, err)
+		}
+	}
+	if err := r.log.options.Limits.Check("checkpoint_parts", int64(len(in.sidecars))); err != nil {
+		return err
+	}
+	for _, s := range in.sidecars {
+		if err := in.sidecar(ctx, s); err != nil {
+			return in.damaged(s.Path, err)
+		}
+	}
+	return nil
+}
+
+type checkpointReader struct {
+	*replay
+	version  Version
+	sidecars []*Sidecar
+	inside   bool // reading a sidecar
+}
+
+// damaged marks errors of the bytes as damage of this checkpoint, so that an older base may be tried. Failures of
+// the store and limits stay what they are.
+func (in *checkpointReader) damaged(name string, err error) error {
+	err = fmt.Errorf("read checkpoint %s: %w", name[strings.LastIndexByte(name, '/')+1:], err)
+	for _, mark := range []error{parquetio.ErrMalformed, ErrCorruptLog, objectstore.ErrNotFound} {
+		if errors.Is(err, mark) {
+			return &checkpointError{version: in.version, err: err}
+		}
+	}
+	return err
+}
+
+// sidecar reads one file of adds and removes.
+func (in *checkpointReader) sidecar(ctx context.Context, s *Sidecar) error {
+	p, err := DecodePath(s.Path)
+	if err != nil {
+		return err
+	}
+	key := ""
+	switch {
+	case p.Absolute != "":
+		if key, err = in.log.pathKey(p); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(key, in.log.Key(logFolder+"_sidecars/")) {
+			return fmt.Errorf("%w: sidecar outside _sidecars", ErrPathEscape)
+		}
+	case strings.Contains(p.Key, "/"):
+		return fmt.Errorf("%w: sidecar outside _sidecars", ErrPathEscape)
+	default:
+		key = in.log.Key(logFolder + "_sidecars/" + p.Key)
+	}
+	info, err := in.log.store.Head(ctx, key)
+	if err != nil {
+		return err
+	}
+	if info.Size != s.SizeInBytes {
+		return corrupt("sidecar of %d bytes, its checkpoint says %d", info.Size, s.SizeInBytes)
+	}
+	in.inside = true
+	return in.parquet(ctx, key, info.Size)
+}
+
+// json reads a V2 checkpoint in JSON.
+func (in *checkpointReader) json(ctx context.Context, object objectstore.Info) error {
+	bound := in.log.options.Limits
+	bound.ActionsPerCommit, bound.CommitBytes = bound.CheckpointRows, bound.CheckpointBytes
+	if err := bound.Check("checkpoint_bytes", object.Size); err != nil {
+		return err
+	}
+	body, _, err := in.log.store.Get(ctx, object.Key, objectstore.Range{})
+	if err != nil {
+		return err
+	}
+	_, actions, err := decodeCommit(body, bound)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return err
+	}
+	for _, a := range actions {
+		if err := in.take(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take handles one action of a checkpoint.
+func (in *checkpointReader) take(a Action) error {
+	switch a := a.(type) {
+	case *Sidecar:
+		if in.inside {
+			return corrupt("sidecar names a sidecar")
+		}
+		in.sidecars = append(in.sidecars, a)
+		return nil
+	case *CDC, *CommitInfo:
+		return nil
+	}
+	if err := checkAction(a); err != nil {
+		return corrupt("%w", err)
+	}
+	return in.action(a, false)
+}
+
+// checkpointInMemory is the size up to which a checkpoint is fetched with one request.
+const checkpointInMemory = 32 << 20
+
+// parquet reads one Parquet file of actions.
+func (in *checkpointReader) parquet(ctx context.Context, key string, size int64) error {
+	bound := in.log.options.Limits
+	if err := bound.Check("checkpoint_bytes", size); err != nil {
+		return err
+	}
+	var source io.ReaderAt = &objectReader{ctx: ctx, store: in.log.store, key: key, size: size}
+	if size <= checkpointInMemory {
+		b := make([]byte, size)
+		if err := readRange(ctx, in.log.store, key, 0, b); err != nil {
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				err = corrupt("object is shorter than listed")
+			}
+			return err
+		}
+		source = bytes.NewReader(b)
+	}
+	f, err := parquetio.Open(source, size, bound)
+	if err != nil {
+		return err
+	}
+	if f.Rows() > bound.CheckpointRows {
+		return limits.Over("checkpoint_rows", f.Rows(), bound.CheckpointRows)
+	}
+	for g := range f.Groups() {
+		group := &actionGroup{file: f, group: g, rows: int(f.GroupRows(g))}
+		if err := in.group(group); err != nil {
+			return err
+		}
+		if group.err != nil {
+			return group.err
+		}
+	}
+	return nil
+}
+
+// objectReader reads ranges of one object. It lives no longer than the call that made it, hence the context.
+type objectReader struct {
+	ctx   context.Context //nolint:containedctx // io.ReaderAt has no room for one
+	store objectstore.Store
+	key   string
+	size  int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (o *objectReader) ReadAt(p []byte, at int64) (int, error) {
+	if at < 0 || at >= o.size {
+		return 0, io.EOF
+	}
+	short := int64(len(p)) > o.size-at
+	if short {
+		p = p[:o.size-at]
+	}
+	if err := readRange(o.ctx, o.store, o.key, at, p); err != nil {
+		return 0, err
+	}
+	if short {
+		return len(p), io.EOF
+	}
+	return len(p), nil
+}
+
+// group takes in the actions of one row group.
+func (in *checkpointReader) group(g *actionGroup) error {
+	for _, read := range []func(*checkpointReader, *actionGroup) error{
+		(*checkpointReader).adds, (*checkpointReader).removes, (*checkpointReader).others,
+	} {
+		if err := read(in, g); err != nil {
+			return err
+		}
+		if g.err != nil {
+			return g.err
+		}
+	}
+	return nil
+}
+
+func (in *checkpointReader) adds(g *actionGroup) error {
+	path := g.text("add", "path")
+	if path == nil {
+		return nil
+	}
+	partition := g.textMap("add", "partitionValues")
+	size, modified := g.int("add", "size"), g.int("add", "modificationTime")
+	stats := g.text("add", "stats")
+	parsed := newParsedStats(g, stats)
+	tags, provider := g.textMap("add", "tags"), g.text("add", "clusteringProvider")
+	vector := g.descriptor("add")
+	rowID, rowVersion := g.int("add", "baseRowId"), g.int("add", "defaultRowCommitVersion")
+	for row := range g.rows {
+		if g.err != nil {
+			return g.err
+		}
+		if !path.has(row) {
+			continue
+		}
+		a := &Add{
+			Path: path.text(row), PartitionValues: partition.at(row), Size: size.int(row),
+			ModificationTime: modified.int(row), Stats: stats.text(row), Tags: tags.at(row),
+			DeletionVector: vector.at(row), BaseRowID: rowID.optional(row),
+			DefaultRowCommitVersion: rowVersion.optional(row), ClusteringProvider: provider.text(row),
+		}
+		if a.Stats == "" && parsed != nil {
+			a.Stats = parsed.json(row)
+		}
+		if err := in.take(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *checkpointReader) removes(g *actionGroup) error {
+	path := g.text("remove", "path")
+	if path == nil {
+		return nil
+	}
+	partition := g.textMap("remove", "partitionValues")
+	at, size := g.int("remove", "deletionTimestamp"), g.int("remove", "size")
+	extended := g.bool("remove", "extendedFileMetadata")
+	tags, vector := g.textMap("remove", "tags"), g.descriptor("remove")
+	rowID, rowVersion := g.int("remove", "baseRowId"), g.int("remove", "defaultRowCommitVersion")
+	for row := range g.rows {
+		if g.err != nil {
+			return g.err
+		}
+		if !path.has(row) {
+			continue
+		}
+		err := in.take(&Remove{
+			Path: path.text(row), DeletionTimestamp: at.int(row), ExtendedFileMetadata: extended.bool(row),
+			PartitionValues: partition.at(row), Size: size.optional(row), Tags: tags.at(row),
+			DeletionVector: vector.at(row), BaseRowID: rowID.optional(row), DefaultRowCommitVersion: rowVersion.optional(row),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (in *checkpointReader) others(g *actionGroup) error {
+	var actions []Action
+	g.each("txn", "appId", func(row int, at columns) {
+		actions = append(actions, &Txn{
+			AppID: at.text("appId").text(row), Version: at.int("version").int(row),
+			LastUpdated: at.int("lastUpdated").optional(row),
+		})
+	})
+	g.each("domainMetadata", "domain", func(row int, at columns) {
+		actions = append(actions, &DomainMetadata{
+			Domain: at.text("domain").text(row), Configuration: at.text("configuration").text(row),
+			Removed: at.bool("removed").bool(row),
+		})
+	})
+	g.each("protocol", "minReaderVersion", func(row int, at columns) {
+		actions = append(actions, &Protocol{
+			MinReaderVersion: int(at.int("minReaderVersion").int(row)), MinWriterVersion: int(at.int("minWriterVersion").int(row)),
+			ReaderFeatures: at.list("readerFeatures").at(row), WriterFeatures: at.list("writerFeatures").at(row),
+		})
+	})
+	g.each("metaData", "id", func(row int, at columns) {
+		actions = append(actions, &Metadata{
+			ID: at.text("id").text(row), Name: at.text("name").text(row), Description: at.text("description").text(row),
+			Provider: at.text("format", "provider").text(row), FormatOptions: at.textMap("format", "options").at(row),
+			SchemaString: at.text("schemaString").text(row), PartitionColumns: at.list("partitionColumns").at(row),
+			CreatedTime: at.int("createdTime").optional(row), Configuration: at.textMap("configuration").at(row),
+		})
+	})
+	g.each("sidecar", "path", func(row int, at columns) {
+		actions = append(actions, &Sidecar{
+			Path: at.text("path").text(row), SizeInBytes: at.int("sizeInBytes").int(row),
+			ModificationTime: at.int("modificationTime").int(row),
+		})
+	})
+	if g.err != nil {
+		return g.err
+	}
+	for _, a := range actions {
+		if err := in.take(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package txlog
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/objectstore"
+)
+
+// Commit is one version as the log has it.
+type Commit struct {
+	Version   Version
+	Timestamp time.Time   // see Snapshot.Timestamp; UTC
+	Info      *CommitInfo // nil where the writer left none
+	Actions   []Action    // all others, in the order of the file
+}
+
+// inCommit is the commit's own time, nil where it has none.
+func (c *Commit) inCommit() *int64 {
+	if c.Info == nil {
+		return nil
+	}
+	return c.Info.InCommitTimestamp
+}
+
+// ReadCommit reads the actions of one version. The Timestamp is the in-commit timestamp if there is one, else the
+// time of the object, not adjusted to its neighbours.
+//
+// Errors: [ErrHistoryGone] when the object is not there; [ErrCorruptLog]; *limits.Error; the errors of the store.
+// Cost: one GET.
+func (l *Log) ReadCommit(ctx context.Context, v Version) (*Commit, error) {
+	c, err := l.readCommit(ctx, v, l.commitKey(v))
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return nil, fmt.Errorf("read version %d: %w: %w", v, ErrHistoryGone, err)
+	}
+	return c, err
+}
+
+// readCommit reads the actions of a commit or of a compaction.
+func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, error) {
+	body, info, err := l.store.Get(ctx, key, objectstore.Range{})
+	if err != nil {
+		return nil, fmt.Errorf("read version %d: %w", v, err)
+	}
+	defer func() { _ = body.Close() }() // read only: nothing is lost
+	if err := l.options.Limits.Check("commit_bytes", info.Size); err != nil {
+		return nil, fmt.Errorf("read version %d: %w", v, err)
+	}
+	c := &Commit{Version: v, Timestamp: info.Modified.UTC()}
+	if c.Info, c.Actions, err = decodeCommit(body, l.options.Limits); err != nil {
+		return nil, fmt.Errorf("read version %d: %w", v, err)
+	}
+	if t := c.inCommit(); t != nil {
+		c.Timestamp = time.UnixMilli(*t).UTC()
+	}
+	return c, nil
+}
+
+// decodeCommit reads a whole commit line by line, each bounded before it is parsed.
+func decodeCommit(body io.Reader, bound limits.Limits) (info *CommitInfo, actions []Action, err error) {
+	lines := bufio.NewScanner(io.LimitReader(body, bound.CommitBytes))
+	lines.Buffer(nil, int(min(bound.LogLineBytes, 1<<30)))
+	var n int64
+	for lines.Scan() {
+		n++
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		a, err := DecodeLine(line)
+		if err != nil {
+			return nil, nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		switch a := a.(type) {
+		case nil:
+			continue
+		case *CommitInfo:
+			if info == nil {
+				info = a
+			}
+			continue
+		}
+		actions = append(actions, a)
+		if err := bound.Check("actions_per_commit", int64(len(actions))); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return nil, nil, fmt.Errorf("line %d: %w", n+1, limits.Over("log_line_bytes", bound.LogLineBytes+1, bound.LogLineBytes))
+	} else if err != nil {
+		return nil, nil, err
+	}
+	return info, actions, nil
+}

@@ -1,0 +1,236 @@
+package txlog
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Files are the live data files of a snapshot, held in columns: a million of them cost little more than their paths
+// and statistics. Equal partition values are one map. Files is immutable; what its methods return is shared and must
+// not be changed. The order is that of the log, newest first, and stays the same for one snapshot.
+type Files struct {
+	log        *Log
+	paths      []string
+	sizes      []int64
+	modified   []int64
+	partition  []int32 // index into partitions
+	partitions []map[string]string
+	stats      []string
+	vectors    map[int32]*DeletionVectorDescriptor // few files have one
+	rare       map[int32]*rareFields               // fewer still
+
+	indexOnce sync.Once
+	index     map[string][]int32 // canonical path to files; built on the first question
+}
+
+// rareFields are those of an add that most tables do not use.
+type rareFields struct {
+	tags                    map[string]string
+	baseRowID               *int64
+	defaultRowCommitVersion *int64
+	clusteringProvider      string
+}
+
+// Len is the number of files.
+func (f *Files) Len() int { return len(f.paths) }
+
+// Path is the path as the log spells it; see [DecodePath].
+func (f *Files) Path(i int) string { return f.paths[i] }
+
+// Key is the object key in the table's store. Errors: [ErrPathEscape] when the file lies outside the store.
+func (f *Files) Key(i int) (string, error) {
+	p, err := DecodePath(f.paths[i])
+	if err != nil {
+		return "", err
+	}
+	return f.log.pathKey(p)
+}
+
+// Size is the file's size in bytes.
+func (f *Files) Size(i int) int64 { return f.sizes[i] }
+
+// ModificationTime is in milliseconds since 1970 UTC.
+func (f *Files) ModificationTime(i int) int64 { return f.modified[i] }
+
+// Partition gives the partition values by physical name; "" is null.
+func (f *Files) Partition(i int) map[string]string { return f.partitions[f.partition[i]] }
+
+// DeletionVector describes the deleted rows of the file, nil for none.
+func (f *Files) DeletionVector(i int) *DeletionVectorDescriptor {
+	return f.vectors[int32(i)] //nolint:gosec // an index
+}
+
+// StatsText is the JSON of the file's statistics, "" for none.
+func (f *Files) StatsText(i int) string { return f.stats[i] }
+
+// Stats parses the file's statistics; nil for none. An error means that they say nothing.
+func (f *Files) Stats(i int) (*Stats, error) {
+	if f.stats[i] == "" {
+		return nil, nil
+	}
+	return ParseStats(f.stats[i])
+}
+
+// NumRecords is the number of physical rows, deleted ones included; ok is false where the statistics do not tell.
+func (f *Files) NumRecords(i int) (n int64, ok bool) { return numRecords(f.stats[i]) }
+
+// numRecords reads one number of the statistics and skips the rest.
+func numRecords(stats string) (n int64, ok bool) {
+	if stats == "" {
+		return 0, false
+	}
+	r := newJSONReader([]byte(stats))
+	var found *int64
+	r.object(func(key string) {
+		if key == "numRecords" {
+			found = r.optionalInt64()
+			return
+		}
+		r.skip()
+	})
+	if r.end() != nil || found == nil || *found < 0 {
+		return 0, false
+	}
+	return *found, true
+}
+
+// Add materialises the action of a file as a copy that the caller may change, except for what its pointers point to.
+func (f *Files) Add(i int) *Add {
+	a := &Add{
+		Path: f.paths[i], PartitionValues: maps.Clone(f.Partition(i)), Size: f.sizes[i], ModificationTime: f.modified[i],
+		Stats: f.stats[i],
+	}
+	if d := f.DeletionVector(i); d != nil {
+		c := *d
+		a.DeletionVector = &c
+	}
+	if r := f.rare[int32(i)]; r != nil { //nolint:gosec // an index
+		a.Tags, a.BaseRowID, a.DefaultRowCommitVersion = maps.Clone(r.tags), r.baseRowID, r.defaultRowCommitVersion
+		a.ClusteringProvider = r.clusteringProvider
+	}
+	return a
+}
+
+// Remove is the action that takes file i out of the table, with all that a reader of the log may want of it.
+func (f *Files) Remove(i int, deletionTimestamp int64, dataChange bool) *Remove {
+	a := f.Add(i)
+	size := a.Size
+	return &Remove{
+		Path: a.Path, DeletionTimestamp: deletionTimestamp, DataChange: dataChange, ExtendedFileMetadata: true,
+		PartitionValues: a.PartitionValues, Size: &size, Tags: a.Tags, DeletionVector: a.DeletionVector,
+		BaseRowID: a.BaseRowID, DefaultRowCommitVersion: a.DefaultRowCommitVersion,
+	}
+}
+
+// byPath finds the files of a path, in any spelling. A correct log has at most one.
+func (f *Files) byPath(path string) []int32 {
+	f.indexOnce.Do(func() {
+		f.index = make(map[string][]int32, len(f.paths))
+		for i := range f.paths {
+			p := canonicalPath(f.paths[i])
+			f.index[p] = append(f.index[p], int32(i)) //nolint:gosec // bounded by checkpoint_rows
+		}
+	})
+	return f.index[canonicalPath(path)]
+}
+
+// canonicalPath is the decoded path; one that cannot be decoded, which replay refuses, stands for itself.
+func canonicalPath(path string) string {
+	p, err := DecodePath(path)
+	if err != nil {
+		return path
+	}
+	return p.Canonical()
+}
+
+// fileKey is what the log knows a file by: canonical path and deletion vector.
+func fileKey(path string, d *DeletionVectorDescriptor) (string, error) {
+	p, err := DecodePath(path)
+	if err != nil {
+		return "", err
+	}
+	if d == nil {
+		return p.Canonical(), nil
+	}
+	return p.Canonical() + "\x00" + d.uniqueID(), nil
+}
+
+// filesBuilder collects files for a new Files.
+type filesBuilder struct {
+	files  *Files
+	intern map[string]int32
+}
+
+func newFilesBuilder(l *Log, capacity int) *filesBuilder {
+	return &filesBuilder{intern: map[string]int32{}, files: &Files{
+		log: l, paths: make([]string, 0, capacity), sizes: make([]int64, 0, capacity),
+		modified: make([]int64, 0, capacity), partition: make([]int32, 0, capacity), stats: make([]string, 0, capacity),
+		vectors: map[int32]*DeletionVectorDescriptor{}, rare: map[int32]*rareFields{},
+	}}
+}
+
+func (b *filesBuilder) add(a *Add) {
+	f := b.files
+	i := int32(len(f.paths)) //nolint:gosec // bounded by checkpoint_rows
+	f.paths = append(f.paths, a.Path)
+	f.sizes = append(f.sizes, a.Size)
+	f.modified = append(f.modified, a.ModificationTime)
+	f.stats = append(f.stats, a.Stats)
+	f.partition = append(f.partition, b.partitionOf(a.PartitionValues))
+	if a.DeletionVector != nil {
+		f.vectors[i] = a.DeletionVector
+	}
+	if a.Tags != nil || a.BaseRowID != nil || a.DefaultRowCommitVersion != nil || a.ClusteringProvider != "" {
+		f.rare[i] = &rareFields{a.Tags, a.BaseRowID, a.DefaultRowCommitVersion, a.ClusteringProvider}
+	}
+}
+
+// copyFrom takes over file i of another Files.
+func (b *filesBuilder) copyFrom(o *Files, i int) {
+	f := b.files
+	n := int32(len(f.paths)) //nolint:gosec // bounded by checkpoint_rows
+	f.paths = append(f.paths, o.paths[i])
+	f.sizes = append(f.sizes, o.sizes[i])
+	f.modified = append(f.modified, o.modified[i])
+	f.stats = append(f.stats, o.stats[i])
+	f.partition = append(f.partition, b.partitionOf(o.Partition(i)))
+	if d := o.DeletionVector(i); d != nil {
+		f.vectors[n] = d
+	}
+	if r := o.rare[int32(i)]; r != nil { //nolint:gosec // an index
+		f.rare[n] = r
+	}
+}
+
+// partitionOf returns the index of equal partition values, added when new.
+func (b *filesBuilder) partitionOf(values map[string]string) int32 {
+	var key strings.Builder
+	switch len(values) {
+	case 0:
+	case 1:
+		for name, value := range values {
+			key.WriteString(name + "\x00" + value)
+		}
+	default:
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			value := values[name]
+			key.WriteString(strconv.Itoa(len(name)) + ":" + name + strconv.Itoa(len(value)) + ":" + value)
+		}
+	}
+	if i, ok := b.intern[key.String()]; ok {
+		return i
+	}
+	i := int32(len(b.files.partitions))         //nolint:gosec // bounded by checkpoint_rows
+	own := make(map[string]string, len(values)) // the texts may be parts of something large
+	for name, value := range values {
+		own[strings.Clone(name)] = strings.Clone(value)
+	}
+	b.files.partitions = append(b.files.partitions, own)
+	b.intern[key.String()] = i
+	return i
+}
+
+func (b *filesBuilder) build() *Files { return b.files }

@@ -1,0 +1,367 @@
+package txlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/objectstore"
+)
+
+// Latest returns the newest version of the table.
+//
+// Errors: [ErrNotATable], [ErrVersionGap], [ErrHistoryGone], [ErrCorruptLog], [ErrInvalidProtocol],
+// [ErrUnsupportedFeature], [ErrPathEscape], *limits.Error, and the errors of the store.
+// Cost: one GET of the hint, one listing, and a GET for each checkpoint file and each commit after it.
+func (l *Log) Latest(ctx context.Context) (*Snapshot, error) { return l.at(ctx, -1) }
+
+// At returns the table at version v. Errors as in Latest, and [ErrVersionNotFound].
+//
+// Protocol: "Action Reconciliation"; the data files of an old version may be gone all the same.
+func (l *Log) At(ctx context.Context, v Version) (*Snapshot, error) {
+	if v < 0 {
+		return nil, fmt.Errorf("%w: %d", ErrVersionNotFound, v)
+	}
+	return l.at(ctx, v)
+}
+
+func (l *Log) at(ctx context.Context, want Version) (*Snapshot, error) {
+	bad := map[Version]bool{}
+	g, err := l.listFromHint(ctx, want)
+	for {
+		if err != nil {
+			return nil, l.named(err)
+		}
+		var seg *segment
+		if seg, err = g.segmentFor(want, bad); err != nil {
+			var gap *gapError
+			switch {
+			case g.from > 0:
+				// The hint left out what would have been needed.
+				g, err = l.list(ctx, 0)
+				continue
+			case errors.As(err, &gap):
+				// A listing can race with commits.
+				if g, err = l.list(ctx, 0); err == nil {
+					seg, err = g.segmentFor(want, bad)
+				}
+			}
+			if err != nil {
+				return nil, l.named(err)
+			}
+		}
+		s, readErr := l.replay(ctx, seg)
+		var damage *checkpointError
+		if !errors.As(readErr, &damage) {
+			return s, l.named(readErr)
+		}
+		// An older base serves as long as all commits since then are there.
+		bad[damage.version] = true
+		if g.from > 0 {
+			if g, err = l.list(ctx, 0); err != nil {
+				return nil, l.named(err)
+			}
+		}
+		if _, retry := g.segmentFor(want, bad); retry != nil {
+			return nil, l.named(readErr)
+		}
+		l.options.Logger.WarnContext(ctx, "checkpoint cannot be read, using an older base", "table", l.root,
+			"version", damage.version, "error", damage.err)
+	}
+}
+
+// named puts the table in front of an error.
+func (l *Log) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	name := l.root
+	if name == "" {
+		name = "."
+	}
+	return fmt.Errorf("table %s: %w", name, err)
+}
+
+// listFromHint lists the log from the hinted checkpoint on, or all of it where the hint does not help.
+func (l *Log) listFromHint(ctx context.Context, want Version) (*listing, error) {
+	h, err := l.readHint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if h == nil || h.version == 0 || (want >= 0 && h.version > want) {
+		return l.list(ctx, 0)
+	}
+	g, err := l.list(ctx, h.version)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range g.checkpoints {
+		if want < 0 || c.version <= want {
+			return g, nil
+		}
+	}
+	return l.list(ctx, 0)
+}
+
+// Update returns the newest version, read as the commits since s. It returns s itself when there are none.
+//
+// Errors as in Latest. Cost: one listing and a GET for each commit.
+func (l *Log) Update(ctx context.Context, s *Snapshot) (*Snapshot, error) {
+	if s == nil {
+		return l.Latest(ctx)
+	}
+	g, err := l.list(ctx, s.version)
+	if err != nil {
+		return nil, l.named(err)
+	}
+	if g.newest < s.version {
+		return l.Latest(ctx) // the log was replaced or cleaned up below us
+	}
+	if g.newest == s.version {
+		return s, nil
+	}
+	steps, err := g.steps(s.version+1, g.newest)
+	if err != nil {
+		return l.Latest(ctx)
+	}
+	next, err := l.replayOnto(ctx, s, &segment{version: g.newest, steps: steps, last: g.commits[g.newest]})
+	return next, l.named(err)
+}
+
+// replay builds a snapshot from a checkpoint and the commits after it, newest first: the first sight of a key wins.
+func (l *Log) replay(ctx context.Context, seg *segment) (*Snapshot, error) {
+	r := l.newReplay(seg)
+	if err := r.commits(ctx, seg.steps); err != nil {
+		return nil, err
+	}
+	if seg.checkpoint != nil {
+		if err := r.checkpoint(ctx, *seg.checkpoint); err != nil {
+			return nil, err
+		}
+	}
+	return r.finish(ctx, seg)
+}
+
+// replayOnto builds a snapshot from an older one and the commits since.
+func (l *Log) replayOnto(ctx context.Context, base *Snapshot, seg *segment) (*Snapshot, error) {
+	r := l.newReplay(seg)
+	if err := r.commits(ctx, seg.steps); err != nil {
+		return nil, err
+	}
+	if err := r.snapshot(base); err != nil {
+		return nil, err
+	}
+	return r.finish(ctx, seg)
+}
+
+// replay collects the state of a table from its newest action to its oldest.
+type replay struct {
+	log  *Log
+	s    *Snapshot
+	seen map[string]struct{} // file keys of the commits
+	live *filesBuilder
+}
+
+func (l *Log) newReplay(seg *segment) *replay {
+	return &replay{
+		log:  l,
+		seen: map[string]struct{}{},
+		live: newFilesBuilder(l, 0),
+		s: &Snapshot{
+			log: l, version: seg.version, base: seg.base(),
+			txns: map[string]Txn{}, domains: map[string]DomainMetadata{},
+		},
+	}
+}
+
+// commitsAhead is how many commits are fetched at once.
+const commitsAhead = 8
+
+// commits replays steps from the newest to the oldest.
+func (r *replay) commits(ctx context.Context, steps []step) error {
+	if err := r.log.options.Limits.Check("commits_per_replay", int64(len(steps))); err != nil {
+		return err
+	}
+	for end := len(steps); end > 0; {
+		begin := max(0, end-commitsAhead)
+		batch, err := r.log.readSteps(ctx, steps[begin:end])
+		if err != nil {
+			return err
+		}
+		for i := len(batch) - 1; i >= 0; i-- {
+			if err := r.commit(batch[i]); err != nil {
+				return fmt.Errorf("version %d: %w", batch[i].Version, err)
+			}
+		}
+		end = begin
+	}
+	return nil
+}
+
+// readSteps fetches some commits side by side.
+func (l *Log) readSteps(ctx context.Context, steps []step) ([]*Commit, error) {
+	out, errs := make([]*Commit, len(steps)), make([]error, len(steps))
+	var wg sync.WaitGroup
+	for i, st := range steps {
+		wg.Go(func() { out[i], errs[i] = l.readCommit(ctx, st.to, st.key) })
+	}
+	wg.Wait()
+	return out, firstError(errs...)
+}
+
+// commit replays one commit, last line first, so that a later line of a careless writer wins.
+func (r *replay) commit(c *Commit) error {
+	if c.Version == r.s.version {
+		r.s.inCommit = c.inCommit()
+		r.s.timestamp = c.Timestamp
+	}
+	for i := len(c.Actions) - 1; i >= 0; i-- {
+		if err := r.action(c.Actions[i], true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// action takes one action in. Keys of commits are remembered, those of the base need not be.
+func (r *replay) action(a Action, remember bool) error {
+	switch a := a.(type) {
+	case *Protocol:
+		if r.s.protocol == nil {
+			r.s.protocol = a
+		}
+	case *Metadata:
+		if r.s.metadata == nil {
+			r.s.metadata = a
+		}
+	case *Txn:
+		if _, seen := r.s.txns[a.AppID]; !seen {
+			r.s.txns[a.AppID] = *a
+		}
+	case *DomainMetadata:
+		if _, seen := r.s.domains[a.Domain]; !seen {
+			r.s.domains[a.Domain] = *a
+		}
+	case *Add:
+		first, err := r.first(a.Path, a.DeletionVector, remember)
+		if err != nil || !first {
+			return err
+		}
+		if n := int64(r.live.files.Len()) + 1; n > r.log.options.Limits.CheckpointRows {
+			return limits.Over("checkpoint_rows", n, r.log.options.Limits.CheckpointRows)
+		}
+		r.live.add(a)
+	case *Remove:
+		first, err := r.first(a.Path, a.DeletionVector, remember)
+		if err != nil || !first {
+			return err
+		}
+		r.s.tombstones = append(r.s.tombstones, a)
+	}
+	return nil
+}
+
+// first tells whether the file is met for the first time.
+func (r *replay) first(path string, d *DeletionVectorDescriptor, remember bool) (bool, error) {
+	key, err := fileKey(path, d)
+	if err != nil {
+		return false, err
+	}
+	if _, seen := r.seen[key]; seen {
+		return false, nil
+	}
+	if remember {
+		r.seen[key] = struct{}{}
+	}
+	return true, nil
+}
+
+// snapshot takes an older snapshot as the base.
+func (r *replay) snapshot(base *Snapshot) error {
+	r.s.base = base.base
+	if r.s.protocol == nil {
+		r.s.protocol = base.protocol
+	}
+	if r.s.metadata == nil {
+		r.s.metadata = base.metadata
+	}
+	for id, t := range base.txns {
+		if _, seen := r.s.txns[id]; !seen {
+			r.s.txns[id] = t
+		}
+	}
+	for name, d := range base.domains {
+		if _, seen := r.s.domains[name]; !seen {
+			r.s.domains[name] = d
+		}
+	}
+	for i := range base.files.Len() {
+		first, err := r.first(base.files.Path(i), base.files.DeletionVector(i), false)
+		if err != nil {
+			return err
+		}
+		if first {
+			r.live.copyFrom(base.files, i)
+		}
+	}
+	for _, t := range base.tombstones {
+		if err := r.action(t, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finish closes the snapshot.
+func (r *replay) finish(ctx context.Context, seg *segment) (*Snapshot, error) {
+	s := r.s
+	for name, d := range s.domains {
+		if d.Removed {
+			delete(s.domains, name)
+		}
+	}
+	s.files = r.live.build()
+	if err := s.finish(); err != nil {
+		return nil, err
+	}
+	if !s.timestamp.IsZero() {
+		if !s.inCommitTimestamps() && seg.last.Key != "" {
+			s.timestamp = seg.last.Modified.UTC()
+		}
+		return s, nil
+	}
+	// The version's own commit was not replayed: the checkpoint covers it, or a compaction.
+	switch {
+	case s.inCommitTimestamps() && seg.last.Key != "":
+		c, err := r.log.readCommit(ctx, s.version, seg.last.Key)
+		if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil {
+			s.inCommit, s.timestamp = c.inCommit(), c.Timestamp
+		}
+	case seg.last.Key != "":
+		s.timestamp = seg.last.Modified.UTC()
+	case seg.checkpoint != nil && seg.checkpoint.version == s.version:
+		s.timestamp = seg.checkpoint.objects[0].Modified.UTC()
+	}
+	if s.timestamp.IsZero() {
+		s.timestamp = time.UnixMilli(0).UTC()
+	}
+	return s, nil
+}
+
+// checkpointError marks a checkpoint whose bytes cannot be decoded: an older base may serve.
+type checkpointError struct {
+	version Version
+	err     error
+}
+
+func (e *checkpointError) Error() string {
+	return fmt.Sprintf("%v: checkpoint %d: %v", ErrCorruptLog, e.version, e.err)
+}
+
+func (e *checkpointError) Unwrap() []error { return []error{ErrCorruptLog, e.err} }

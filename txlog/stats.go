@@ -1,0 +1,192 @@
+package txlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lakectl/lakectl/internal/limits"
+)
+
+// Stats are the statistics of one data file, by physical names. Values stay JSON nodes (string, bool, json.Number,
+// nested map[string]any) until a column's type says how to read them.
+//
+// Protocol: "Per-file Statistics".
+type Stats struct {
+	NumRecords  *int64 // physical rows, deleted ones included
+	TightBounds *bool  // false: the bounds and null counts may be of rows that are deleted since
+	Min, Max    map[string]any
+	NullCount   map[string]any
+}
+
+// ParseStats reads the JSON of an add; nil for "". An error means that the statistics say nothing.
+func ParseStats(s string) (*Stats, error) {
+	if s == "" {
+		return nil, nil
+	}
+	if most := limits.Default().StatsBytes; int64(len(s)) > most {
+		return nil, limits.Over("stats_bytes", int64(len(s)), most)
+	}
+	st := &Stats{}
+	r := newJSONReader([]byte(s))
+	object := func() map[string]any {
+		m, _ := r.node().(map[string]any)
+		return m
+	}
+	r.object(func(key string) {
+		switch key {
+		case "numRecords":
+			st.NumRecords = r.optionalInt64()
+		case "tightBounds":
+			if r.null() {
+				break
+			}
+			v := r.boolean()
+			st.TightBounds = &v
+		case "minValues":
+			st.Min = object()
+		case "maxValues":
+			st.Max = object()
+		case "nullCount":
+			st.NullCount = object()
+		default:
+			r.skip()
+		}
+	})
+	if err := r.end(); err != nil {
+		return nil, fmt.Errorf("parse statistics: %w", err)
+	}
+	if st.NumRecords != nil && *st.NumRecords < 0 {
+		return nil, errors.New("parse statistics: numRecords is negative")
+	}
+	return st, nil
+}
+
+// at follows a physical path into nested statistics.
+func at(m map[string]any, path []string) any {
+	var v any = m
+	for _, name := range path {
+		inner, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = inner[name]
+	}
+	return v
+}
+
+// nulls is the null count of a column, if it says something about the rows that are left.
+func (s *Stats) nulls(path []string, hasDV bool) (count int64, ok bool) {
+	n, isNumber := at(s.NullCount, path).(json.Number)
+	if !isNumber || s.NumRecords == nil {
+		return 0, false
+	}
+	count, err := n.Int64()
+	if err != nil || count < 0 || count > *s.NumRecords {
+		return 0, false
+	}
+	wide := hasDV || s.TightBounds != nil && !*s.TightBounds
+	if wide && count != 0 && count != *s.NumRecords {
+		return 0, false
+	}
+	return count, true
+}
+
+// bounds are limits between which all values of a column lie that are not null; nil means no limit is known.
+// NaN is never within them: the caller must not take bounds of floating-point columns for a proof about NaN.
+func (s *Stats) bounds(t *DataType, path []string) (low, high *Literal) {
+	return boundOf(t, at(s.Min, path), false), boundOf(t, at(s.Max, path), true)
+}
+
+func boundOf(t *DataType, node any, upper bool) *Literal {
+	if node == nil {
+		return nil
+	}
+	text, isText := node.(string)
+	number, isNumber := node.(json.Number)
+	switch t.Kind {
+	case KindString:
+		if !isText {
+			return nil
+		}
+		// Old writers cut a maximum with U+FFFD, which is below the characters beyond the basic plane.
+		if prefix, cut := strings.CutSuffix(text, "\uFFFD"); cut && upper {
+			text = prefix + string(utf8.MaxRune)
+		}
+		return &Literal{Kind: KindString, String: text}
+	case KindLong, KindInteger, KindShort, KindByte:
+		if n, err := number.Int64(); isNumber && err == nil {
+			return &Literal{Kind: KindLong, Int: n}
+		}
+	case KindFloat, KindDouble:
+		// Some writers put infinities and NaN in quotes: not usable as a bound.
+		if f, err := number.Float64(); isNumber && err == nil {
+			return floatBound(t, f, upper)
+		}
+	case KindDecimal:
+		if isNumber {
+			text = number.String()
+		}
+		if r, ok := parseDecimal(text); ok {
+			return &Literal{Kind: KindDecimal, Rat: r}
+		}
+	case KindDate:
+		if days, ok := parseDate(text); isText && ok {
+			return &Literal{Kind: KindDate, Int: days}
+		}
+	case KindTimestamp, KindTimestampNTZ:
+		micros, zoned, ok := parseTimestamp(text)
+		if !isText || !ok || t.Kind == KindTimestamp && !zoned || t.Kind == KindTimestampNTZ && zoned {
+			return nil
+		}
+		if upper { // cut down to the millisecond by the writer
+			if micros > math.MaxInt64-1000 {
+				return nil
+			}
+			micros += 1000
+		}
+		return &Literal{Kind: t.Kind, Int: micros}
+	}
+	return nil
+}
+
+// floatBound widens a bound by the rounding that its text may hide: one step of the column's own precision.
+func floatBound(t *DataType, f float64, upper bool) *Literal {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return nil
+	}
+	toward := math.Inf(-1)
+	if upper {
+		toward = math.Inf(1)
+	}
+	if t.Kind == KindFloat {
+		f = float64(math.Nextafter32(float32(f), float32(toward)))
+	} else {
+		f = math.Nextafter(f, toward)
+	}
+	return &Literal{Kind: KindDouble, Float: f}
+}
+
+// WidenStats rewrites statistics for a file that gets a deletion vector: the bounds stay and are marked as wide.
+// Every other field is kept as it was written. "" gives "".
+func WidenStats(stats string) (string, error) {
+	if stats == "" {
+		return "", nil
+	}
+	r := newJSONReader([]byte(stats))
+	var members []string
+	r.object(func(key string) {
+		raw := r.raw()
+		if key != "tightBounds" {
+			members = append(members, quoteJSON(key)+":"+string(raw))
+		}
+	})
+	if err := r.end(); err != nil {
+		return "", fmt.Errorf("widen statistics: %w", err)
+	}
+	members = append(members, `"tightBounds":false`)
+	return "{" + strings.Join(members, ",") + "}", nil
+}

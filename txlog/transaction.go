@@ -1,0 +1,419 @@
+package txlog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lakectl/lakectl/internal/clock"
+)
+
+// Operation is what commitInfo says about a change.
+type Operation struct {
+	Name         string            // "WRITE", "MERGE", …
+	Parameters   map[string]string // values are JSON texts, as Spark writes them
+	Metrics      map[string]string // numbers as texts
+	UserMetadata string
+	Tags         map[string]string
+	Extra        map[string]json.RawMessage // further fields of commitInfo, "lake" for example
+	// BlindAppend says that the change depends on nothing in the table. It is recorded only where the staged
+	// actions and the reads agree.
+	BlindAppend bool
+}
+
+// Transaction is one change of a table: what it read, what it writes, and the commit that makes it visible.
+// It is not safe for concurrent use, and it ends with Commit, whatever comes of it.
+type Transaction struct {
+	log     *Log
+	base    *Snapshot // nil: the table is created
+	op      Operation
+	txnID   string
+	actions []Action
+	reads   readSet
+	fences  []func(*Snapshot) error
+	ended   bool
+}
+
+// readSet is what a change depends on.
+type readSet struct {
+	whole      bool
+	predicates []*Predicate
+	files      map[string]bool // canonical paths
+	appIDs     map[string]bool
+}
+
+// Committed is a change that is visible.
+type Committed struct {
+	Version  Version
+	TxnID    string
+	Attempts int       // versions that were tried
+	Winners  []Version // commits of others that were found harmless on the way
+	Warnings []error   // what went wrong after the commit point, a checkpoint for example; the change stands
+}
+
+// Begin starts a change on top of a snapshot; nil creates the table at version 0.
+func (l *Log) Begin(s *Snapshot, op Operation) *Transaction {
+	return &Transaction{
+		log: l, base: s, op: op, txnID: clock.NewUUID(l.options.Rand),
+		reads: readSet{files: map[string]bool{}, appIDs: map[string]bool{}},
+	}
+}
+
+// TxnID identifies the work in the log: it is the same in every attempt.
+func (t *Transaction) TxnID() string { return t.txnID }
+
+// ReadWhole says that the change depends on every file.
+func (t *Transaction) ReadWhole() { t.reads.whole = true }
+
+// ReadPredicate says that the change depends on the rows that match p, found in the files with these indexes.
+// A nil p matches every row.
+func (t *Transaction) ReadPredicate(p *Predicate, files ...int) {
+	if p == nil {
+		p = &Predicate{Op: OpTrue}
+	}
+	t.reads.predicates = append(t.reads.predicates, p)
+	t.ReadFiles(files...)
+}
+
+// ReadFiles says that the change depends on files of the snapshot.
+func (t *Transaction) ReadFiles(idx ...int) {
+	for _, i := range idx {
+		t.reads.files[canonicalPath(t.base.files.Path(i))] = true
+	}
+}
+
+// ReadAppID says that the change depends on the progress of an application. Writing it says so as well.
+func (t *Transaction) ReadAppID(id string) { t.reads.appIDs[id] = true }
+
+// Stage adds actions to the change. CommitInfo is made by Commit. The actions belong to the transaction from now on.
+func (t *Transaction) Stage(a ...Action) { t.actions = append(t.actions, a...) }
+
+// SetMetrics replaces the operation's metrics.
+func (t *Transaction) SetMetrics(m map[string]string) { t.op.Metrics = m }
+
+// Fence adds a condition that must hold on every newer snapshot that a rebase lands on. Its error ends the commit
+// before the next PUT. The function may be called several times, on the goroutine of Commit.
+func (t *Transaction) Fence(f func(*Snapshot) error) { t.fences = append(t.fences, f) }
+
+// Commit makes the change visible, exactly once, or not at all.
+//
+// Errors: [ErrInvalidCommit], [ErrUnsupportedFeature], [ErrPathEscape] and *limits.Error before anything is sent;
+// *ConflictError; the error of a fence; [ErrConcurrentWrite]; [ErrUnknown]; the errors of the store.
+// Cost: one PUT; after a lost race a listing, a GET for each winner, and the next PUT.
+// Nothing after the commit point is an error: see Committed.Warnings.
+func (t *Transaction) Commit(ctx context.Context) (*Committed, error) {
+	if t.ended {
+		return nil, fmt.Errorf("%w: the transaction has ended", ErrInvalidCommit)
+	}
+	t.ended = true
+	done, err := t.commit(ctx)
+	if err != nil {
+		return nil, t.log.named(err)
+	}
+	done.Warnings = append(done.Warnings, t.log.afterCommit(ctx, t.base, done.Version)...)
+	return done, nil
+}
+
+func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
+	for _, a := range t.actions {
+		if txn, ok := a.(*Txn); ok {
+			t.reads.appIDs[txn.AppID] = true
+		}
+	}
+	if err := t.validate(); err != nil {
+		return nil, err
+	}
+	now := t.base
+	if now == nil {
+		if err := t.checkAbsent(ctx); err != nil {
+			return nil, err
+		}
+	}
+	done := &Committed{TxnID: t.txnID}
+	for done.Attempts < int(t.log.options.Limits.CommitAttempts) {
+		done.Attempts++
+		done.Version = 0
+		if now != nil {
+			done.Version = now.version + 1
+		}
+		body, err := t.body(now)
+		if err != nil {
+			return nil, err
+		}
+		outcome, err := t.log.Commit(ctx, done.Version, t.txnID, body)
+		switch {
+		case err != nil:
+			return nil, err
+		case outcome == OutcomeCommitted:
+			return done, nil
+		}
+		next, ours, err := t.rebase(ctx, now, done)
+		if err != nil {
+			return nil, err
+		}
+		if ours >= 0 { // a late copy of our own PUT
+			done.Version = ours
+			return done, nil
+		}
+		now = next
+	}
+	return nil, fmt.Errorf("%w: %d of them", ErrConcurrentWrite, done.Attempts)
+}
+
+// checkAbsent refuses to create a table where one is, even one whose first commits were cleaned up.
+func (t *Transaction) checkAbsent(ctx context.Context) error {
+	g, err := t.log.list(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if g.newest >= 0 {
+		return &ConflictError{Err: ErrProtocolChanged, Version: g.newest}
+	}
+	return nil
+}
+
+// rebase checks the change against everything that was committed since now and returns the newest snapshot.
+// ours is the version that turned out to be this very change, -1 for none.
+func (t *Transaction) rebase(ctx context.Context, now *Snapshot, done *Committed) (next *Snapshot, ours Version, err error) {
+	from := Version(0)
+	if now != nil {
+		from = now.version + 1
+	}
+	g, err := t.log.list(ctx, from)
+	if err != nil {
+		return nil, -1, err
+	}
+	steps, err := g.steps(from, g.newest)
+	if err != nil {
+		return nil, -1, err
+	}
+	if len(steps) == 0 {
+		return nil, -1, fmt.Errorf("%w: version %d was taken and is not listed", ErrVersionGap, from)
+	}
+	for _, st := range steps {
+		if st.from != st.to {
+			return nil, -1, fmt.Errorf("%w: commit %d", ErrHistoryGone, st.from)
+		}
+		winner, err := t.log.readCommit(ctx, st.to, st.key)
+		if err != nil {
+			return nil, -1, err
+		}
+		if winner.Info != nil && winner.Info.TxnID == t.txnID {
+			return nil, st.to, nil
+		}
+		if err := t.check(winner); err != nil {
+			return nil, -1, err
+		}
+		done.Winners = append(done.Winners, st.to)
+	}
+	next, err = t.log.Update(ctx, now)
+	if err != nil {
+		return nil, -1, err
+	}
+	for _, fence := range t.fences {
+		if err := fence(next); err != nil {
+			return nil, -1, err
+		}
+	}
+	return next, -1, nil
+}
+
+// body is the text of the commit on top of now; commitInfo comes first.
+func (t *Transaction) body(now *Snapshot) ([]byte, error) {
+	info := t.info(now)
+	actions, err := t.numbered(now)
+	if err != nil {
+		return nil, err
+	}
+	bound := t.log.options.Limits
+	var body []byte
+	for _, a := range slices.Concat([]Action{info}, actions) {
+		line, err := EncodeAction(a)
+		if err != nil {
+			return nil, err
+		}
+		if err := bound.Check("log_line_bytes", int64(len(line))); err != nil {
+			return nil, err
+		}
+		body = append(append(body, line...), '\n')
+		if err := bound.Check("commit_bytes", int64(len(body))); err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
+}
+
+func (t *Transaction) info(now *Snapshot) *CommitInfo {
+	clockNow := t.log.options.Clock.Now().UnixMilli()
+	blind := t.blind()
+	info := &CommitInfo{
+		Timestamp: clockNow, Operation: t.op.Name, OperationParameters: maps.Clone(t.op.Parameters),
+		IsolationLevel: t.isolation().String(), IsBlindAppend: &blind, OperationMetrics: maps.Clone(t.op.Metrics),
+		EngineInfo: t.log.options.EngineInfo, TxnID: t.txnID, UserMetadata: t.op.UserMetadata,
+		Tags: t.op.Tags, Extra: t.op.Extra,
+	}
+	if info.OperationParameters == nil {
+		info.OperationParameters = map[string]string{}
+	}
+	if info.OperationMetrics == nil {
+		info.OperationMetrics = map[string]string{}
+	}
+	if t.base != nil {
+		read := t.base.version
+		info.ReadVersion = &read
+	}
+	p, m := t.inForce(now)
+	if p.Supports(FeatureInCommitTimestamp) && isTrue(m.Configuration, "delta.enableInCommitTimestamps") {
+		own := clockNow
+		if now != nil {
+			last := now.timestamp.UnixMilli()
+			if now.inCommit != nil {
+				last = *now.inCommit
+			}
+			own = max(own, last+1)
+		}
+		info.InCommitTimestamp = &own
+	}
+	return info
+}
+
+// inForce is the protocol and metadata as they are once the change is committed on top of now.
+func (t *Transaction) inForce(now *Snapshot) (*Protocol, *Metadata) {
+	p, m := &Protocol{}, &Metadata{}
+	if now != nil {
+		p, m = now.protocol, now.metadata
+	}
+	for _, a := range t.actions {
+		switch a := a.(type) {
+		case *Protocol:
+			p = a
+		case *Metadata:
+			m = a
+		}
+	}
+	return p, m
+}
+
+// numbered gives fresh row ids to new files where the table tracks rows; they depend on the version.
+func (t *Transaction) numbered(now *Snapshot) ([]Action, error) {
+	p, m := t.inForce(now)
+	if !p.Supports(FeatureRowTracking) || isTrue(m.Configuration, "delta.rowTrackingSuspended") {
+		return t.actions, nil
+	}
+	version, mark := Version(0), int64(-1)
+	if now != nil {
+		version = now.version + 1
+		if d, ok := now.Domain(rowTrackingDomain); ok {
+			if err := readRowMark(d.Configuration, &mark); err != nil {
+				return nil, err
+			}
+		}
+	}
+	out := make([]Action, 0, len(t.actions)+1)
+	before := mark
+	for _, a := range t.actions {
+		add, ok := a.(*Add)
+		if d, isDomain := a.(*DomainMetadata); isDomain && d.Domain == rowTrackingDomain {
+			return nil, fmt.Errorf("%w: domain %s is kept by the log", ErrInvalidCommit, rowTrackingDomain)
+		}
+		if !ok || add.BaseRowID != nil {
+			out = append(out, a)
+			continue
+		}
+		rows, ok := numRecords(add.Stats)
+		if !ok {
+			return nil, fmt.Errorf("%w: add %s needs numRecords, the table tracks rows", ErrInvalidCommit, clip(add.Path))
+		}
+		c := *add
+		first, at := mark+1, int64(version)
+		c.BaseRowID, c.DefaultRowCommitVersion = &first, &at
+		mark += rows
+		out = append(out, &c)
+	}
+	if mark != before {
+		out = append(out, &DomainMetadata{Domain: rowTrackingDomain, Configuration: fmt.Sprintf(`{"rowIdHighWaterMark":%d}`, mark)})
+	}
+	return out, nil
+}
+
+const rowTrackingDomain = "delta.rowTracking"
+
+// readRowMark reads the highest row id that was given out.
+func readRowMark(configuration string, mark *int64) error {
+	r := newJSONReader([]byte(configuration))
+	r.object(func(key string) {
+		if key == "rowIdHighWaterMark" {
+			*mark = r.int64()
+			return
+		}
+		r.skip()
+	})
+	if err := r.end(); err != nil || *mark < -1 {
+		return corrupt("domain %s: %w", rowTrackingDomain, errors.Join(err, errors.New("no usable mark")))
+	}
+	return nil
+}
+
+// blind tells whether the change is a blind append: it adds files and read nothing of the table.
+func (t *Transaction) blind() bool {
+	if !t.op.BlindAppend || t.reads.whole || len(t.reads.predicates) > 0 || len(t.reads.files) > 0 {
+		return false
+	}
+	adds := false
+	for _, a := range t.actions {
+		switch a.(type) {
+		case *Add:
+			adds = true
+		case *Remove, *CDC:
+			return false
+		}
+	}
+	return adds
+}
+
+// afterCommit does what follows a commit and may fail without harm: the checkpoint that is due.
+func (l *Log) afterCommit(ctx context.Context, base *Snapshot, v Version) (warnings []error) {
+	if v == 0 || ctx.Err() != nil {
+		return nil
+	}
+	defer func() {
+		for _, w := range warnings {
+			l.options.Logger.WarnContext(ctx, "after commit", "table", l.root, "version", v, "error", w)
+		}
+	}()
+	interval := Version(DefaultCheckpointInterval)
+	if base != nil {
+		interval = checkpointInterval(base.metadata.Configuration)
+	}
+	if v%interval != 0 {
+		return nil
+	}
+	start := l.options.Clock.Now()
+	s, err := l.Update(ctx, base)
+	if err == nil && s.version != v {
+		s, err = l.At(ctx, v)
+	}
+	if err == nil {
+		err = l.Checkpoint(ctx, s)
+	}
+	if err != nil {
+		return []error{fmt.Errorf("checkpoint %d: %w", v, err)}
+	}
+	l.options.Logger.DebugContext(ctx, "checkpoint written", "table", l.root, "version", v,
+		"took", clock.Since(l.options.Clock, start).Round(time.Millisecond))
+	return nil
+}
+
+// operationChangesData tells whether an operation changes rows even when its files say otherwise.
+func operationChangesData(name string) bool {
+	switch strings.ToUpper(name) {
+	case "OPTIMIZE", "REORG", "VACUUM START", "VACUUM END", "COMPUTE STATS", "CLUSTER":
+		return false
+	}
+	return true
+}
