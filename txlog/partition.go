@@ -14,7 +14,7 @@ import (
 // ParsePartition reads the text of a partition value. "" is NULL, a Literal of [KindVoid].
 //
 // Protocol: "Partition Value Serialization". Timestamps without a zone are taken as UTC. A text that does not fit
-// the type is an error, never NULL. Binary values carry one character for each byte.
+// the type is an error, never NULL. The bytes of a binary value are those of the text in UTF-8, as Spark reads them.
 func ParsePartition(t *DataType, text string) (Literal, error) {
 	if text == "" {
 		return Literal{Kind: KindVoid}, nil
@@ -26,11 +26,7 @@ func ParsePartition(t *DataType, text string) (Literal, error) {
 	case KindString:
 		return Literal{Kind: KindString, String: text}, nil
 	case KindBinary:
-		b, ok := bytesOfText(text)
-		if !ok {
-			return bad()
-		}
-		return Literal{Kind: KindBinary, String: b}, nil
+		return Literal{Kind: KindBinary, String: text}, nil
 	case KindLong, KindInteger, KindShort, KindByte:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if low, high := wholeRange(t.Kind); err != nil || n < low || n > high {
@@ -103,7 +99,10 @@ func PartitionText(t *DataType, v any) (string, error) {
 	case KindString:
 		return l.String, nil
 	case KindBinary:
-		return textOfBytes(l.String), nil
+		if !utf8.ValidString(l.String) {
+			return "", fmt.Errorf("partition value: %w: bytes that are not UTF-8 have no text form", ErrUnsupportedType)
+		}
+		return l.String, nil
 	case KindDate:
 		return formatDate(l.Int), nil
 	case KindTimestamp:
@@ -199,26 +198,6 @@ func floatText(t *DataType, f float64) string {
 		return strconv.FormatFloat(f, 'g', -1, 32)
 	}
 	return strconv.FormatFloat(f, 'g', -1, 64)
-}
-
-// textOfBytes writes each byte as the character of its number.
-func textOfBytes(b string) string {
-	var out strings.Builder
-	for i := range len(b) {
-		out.WriteRune(rune(b[i]))
-	}
-	return out.String()
-}
-
-func bytesOfText(s string) (string, bool) {
-	out := make([]byte, 0, len(s))
-	for _, c := range s {
-		if c > 0xff || c == utf8.RuneError {
-			return "", false
-		}
-		out = append(out, byte(c))
-	}
-	return string(out), true
 }
 
 // partitionLabel prints partition values for people, sorted by name: "a=1/b=2".
