@@ -144,6 +144,7 @@ func check(ctx context.Context, log *txlog.Log, url string, o Options, f Fsck) (
 	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Object, b.Object))
 	})
+	c.report.Findings = slices.Compact(c.report.Findings)
 	c.report.Milliseconds = clock.Since(o.Log.Clock, begin).Milliseconds()
 	return c.report, nil
 }
@@ -160,6 +161,7 @@ type checking struct {
 	snapshot *txlog.Snapshot // nil: no version can be read, later steps have nothing to look at
 	// readable are the indexes of live files whose footer and vector are as they should be.
 	readable []int
+	etags    map[int]string // of live files, so that a deep check reads the objects and no cached copy
 }
 
 // find adds a finding. What to do about it depends on the class alone.

@@ -26,7 +26,7 @@ func (c *checking) files(ctx context.Context) error {
 	}
 	n := s.Files().Len()
 	found := make([][]Finding, n)
-	rows := make([]int64, n)
+	rows, etags := make([]int64, n), make([]string, n)
 	var mu sync.Mutex // guards vectors
 	vectors := 0
 	g, gctx := errgroup.WithContext(ctx)
@@ -35,7 +35,7 @@ func (c *checking) files(ctx context.Context) error {
 		g.Go(func() error {
 			one := &checking{log: c.log, options: c.options, f: c.f, snapshot: s, report: &FsckReport{}}
 			var err error
-			if rows[i], err = one.file(gctx, i); err != nil {
+			if rows[i], etags[i], err = one.file(gctx, i); err != nil {
 				return err
 			}
 			if s.Files().DeletionVector(i) != nil {
@@ -54,7 +54,9 @@ func (c *checking) files(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	c.etags = map[int]string{}
 	for i := range n {
+		c.etags[i] = etags[i]
 		c.report.Files++
 		if rows[i] >= 0 {
 			c.report.Rows += rows[i]
@@ -70,38 +72,38 @@ func (c *checking) files(ctx context.Context) error {
 	return nil
 }
 
-// file checks one data file and returns the rows that its footer counts, -1 when there is no footer.
-func (c *checking) file(ctx context.Context, i int) (int64, error) {
+// file checks one data file and returns the rows that its footer counts, -1 when there is no footer, and its ETag.
+func (c *checking) file(ctx context.Context, i int) (int64, string, error) {
 	files := c.snapshot.Files()
 	name := objectName(files.Path(i))
 	key, err := files.Key(i)
 	if err != nil {
 		c.find(PathUnusable, name, "%v", err)
-		return -1, nil
+		return -1, "", nil
 	}
 	info, err := c.log.Store().Head(ctx, key)
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound), errors.Is(err, objectstore.ErrInvalidKey):
 		c.find(FileMissing, name, "the log names it, the store does not have it")
-		return -1, nil
+		return -1, "", nil
 	case err != nil:
-		return -1, err
+		return -1, "", err
 	case info.Size != files.Size(i):
 		c.find(FileSizeDiffers, name, "%d bytes, the log says %d", info.Size, files.Size(i))
-		return -1, nil
+		return -1, "", nil
 	}
 	f, err := parquetio.Open(&objectReader{ctx, c.log.Store(), key, info.Size}, info.Size, c.options.limits())
 	if err != nil {
 		if unreachable(err) {
-			return -1, err
+			return -1, "", err
 		}
 		c.find(FooterUnreadable, name, "%v", err)
-		return -1, nil
+		return -1, "", nil
 	}
 	if want, known := files.NumRecords(i); known && want != f.Rows() {
 		c.find(RowCountDiffers, name, "%d rows, the log says %d", f.Rows(), want)
 	}
-	return f.Rows(), nil
+	return f.Rows(), info.ETag, nil
 }
 
 // vector checks the deletion vector of one file. rows is -1 when the file itself cannot tell.

@@ -240,7 +240,7 @@ func (c *checking) latest(ctx context.Context) error {
 		if !slices.ContainsFunc(c.report.Findings, func(f Finding) bool { return f.Class == VersionMissing }) {
 			c.find(VersionMissing, "_delta_log", "%v", err)
 		}
-	case errors.Is(err, txlog.ErrInvalidProtocol), errors.Is(err, txlog.ErrCorruptLog) && strings.Contains(err.Error(), " action"):
+	case errors.Is(err, txlog.ErrInvalidProtocol), errors.Is(err, txlog.ErrCorruptLog) && strings.Contains(err.Error(), " has no "):
 		c.find(StateIncomplete, "_delta_log", "%v", err)
 	default:
 		c.find(LogUnreadable, "_delta_log", "%v", err)

@@ -14,8 +14,11 @@ import (
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// deepColumnsMax bounds the columns of one question about rows.
-const deepColumnsMax = 50
+// Bounds of one question about rows.
+const (
+	deepColumnsMax = 50
+	deepFilesMax   = 64
+)
 
 // rows reads every row of the files whose footers are sound, and compares the statistics with them.
 func (c *checking) rows(ctx context.Context) error {
@@ -25,43 +28,54 @@ func (c *checking) rows(ctx context.Context) error {
 	if err := c.snapshot.CheckReadable(); err != nil {
 		return fmt.Errorf("read rows: %w", err)
 	}
-	for _, i := range c.readable {
-		if err := c.deepFile(ctx, i); err != nil {
+	for part := range slices.Chunk(c.readable, deepFilesMax) {
+		if err := c.deepFiles(ctx, part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// deepFile reads all rows of one file, a bounded number of columns at a time: their smallest and largest value, and
-// how many there are.
-func (c *checking) deepFile(ctx context.Context, i int) error {
+// deepFiles reads all rows of some files, a bounded number of columns at a time: how many values there are in each
+// column, the smallest and the largest.
+func (c *checking) deepFiles(ctx context.Context, idx []int) error {
 	s := c.snapshot
 	t := &Table{log: c.log, path: c.log.Root(), pinned: true, opts: c.options, snap: s}
-	rel, err := t.relation(ctx, s, []int{i}, false)
+	rel, err := t.relation(ctx, s, idx, true)
 	if err != nil {
 		return err
 	}
-	schema, err := s.Schema()
-	if err != nil {
-		return err
+	for n, i := range idx {
+		rel.Files[n].ETag = c.etags[i]
 	}
-	partitioned := partitionNames(schema, s.PartitionColumns())
-	data := slices.DeleteFunc(slices.Clone(schema.Fields), func(f txlog.Field) bool {
-		return slices.Contains(partitioned, f.Name) || f.Type.Kind == txlog.KindVoid || f.Type.Kind == txlog.KindVariant
+	data := slices.DeleteFunc(slices.Clone(rel.Schema.Fields), func(f txlog.Field) bool {
+		return slices.Contains(rel.PartitionColumns, f.Name) || f.Type.Kind == txlog.KindVoid || f.Type.Kind == txlog.KindVariant
 	})
 	for part := range slices.Chunk(data, deepColumnsMax) {
-		if err := c.deepColumns(ctx, i, rel, part); err != nil || ctx.Err() != nil {
+		err := c.deepColumns(ctx, idx, rel, part)
+		var over *limits.Error
+		switch {
+		case err == nil:
+		case unreachable(err), errors.As(err, &over):
 			return err
+		case len(idx) == 1:
+			c.find(RowsUnreadable, objectName(s.Files().Path(idx[0])), "%v", err)
+			return nil
+		default: // one of them is damaged: which?
+			for i := range idx {
+				if err := c.deepFiles(ctx, idx[i:i+1]); err != nil {
+					return err
+				}
+			}
+			return nil
 		}
 	}
 	return nil
 }
 
-// deepColumns asks for the aggregates of some columns of file i.
-func (c *checking) deepColumns(ctx context.Context, i int, rel Relation, fields []txlog.Field) error {
-	name := objectName(c.snapshot.Files().Path(i))
-	list := []string{"count(*)"}
+// deepColumns asks for the aggregates of some columns, by file.
+func (c *checking) deepColumns(ctx context.Context, idx []int, rel Relation, fields []txlog.Field) error {
+	list := []string{FileColumn, "count(*)"}
 	for _, f := range fields {
 		q := QuoteIdent(f.Name)
 		list = append(list, "count("+q+")")
@@ -69,37 +83,38 @@ func (c *checking) deepColumns(ctx context.Context, i int, rel Relation, fields 
 			list = append(list, "min("+q+")", "max("+q+")")
 		} else {
 			// A hash reads every byte of what has no order.
-			list = append(list, "bit_xor(hash("+q+"))::VARCHAR", "NULL")
+			list = append(list, "CAST(bit_xor(hash("+q+")) AS VARCHAR)", "NULL")
 		}
 	}
 	rows, err := c.f.Engine.Query(ctx, Query{
-		SQL: "SELECT " + strings.Join(list, ", ") + " FROM t", Relations: map[string]Relation{"t": rel},
+		SQL: "SELECT " + strings.Join(list, ", ") + " FROM t GROUP BY " + FileColumn, Relations: map[string]Relation{"t": rel},
 	})
-	if err == nil {
-		defer rows.Close() //nolint:errcheck // the row was read
-		for row, rowErr := range rows.All {
-			if rowErr != nil {
-				err = rowErr
-				break
-			}
-			c.deepRow(i, name, fields, row)
-		}
-	}
-	var over *limits.Error
-	switch {
-	case err == nil:
-		return nil
-	case unreachable(err), errors.As(err, &over):
+	if err != nil {
 		return err
 	}
-	c.find(RowsUnreadable, name, "%v", err)
+	defer func() { _ = rows.Close() }() // the rows were read
+	found := map[int][]any{}
+	for row, err := range rows.All {
+		if err != nil {
+			return err
+		}
+		if n := asInt(row[0]); n >= 0 && n < int64(len(idx)) {
+			found[idx[n]] = slices.Clone(row[1:])
+		}
+	}
+	for _, i := range idx {
+		if row := found[i]; row != nil { // without one, every row of the file is deleted
+			c.deepRow(i, fields, row)
+		}
+	}
 	return nil
 }
 
 // deepRow compares what the rows say with what the statistics promise. A bound is judged by its use: a predicate that
 // a row satisfies must not let the file be skipped.
-func (c *checking) deepRow(i int, name string, fields []txlog.Field, row []any) {
+func (c *checking) deepRow(i int, fields []txlog.Field, row []any) {
 	s := c.snapshot
+	name := objectName(s.Files().Path(i))
 	stats, err := s.Files().Stats(i)
 	if err != nil {
 		c.find(BoundExcludes, name, "statistics cannot be read: %v", err)

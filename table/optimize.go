@@ -293,17 +293,7 @@ func (r *optimizing) rewrite(ctx context.Context, s *txlog.Snapshot, g planGroup
 	if err != nil {
 		return nil, err
 	}
-	w.Ordered = len(r.o.ZOrderBy) > 0
-	w.TargetFileSize = r.target
-	if !w.Ordered {
-		// The group was packed to fit one file; new encodings must not cut a small tail off it.
-		w.TargetFileSize *= 2
-	}
-	sql := "SELECT " + selectList(w.Schema) + " FROM t"
-	if w.Ordered {
-		sql = zOrderSQL(w.Schema, r.o.ZOrderBy)
-	}
-	written, err := r.eng.Write(ctx, Query{SQL: sql, Relations: map[string]Relation{"t": rel}}, w)
+	written, err := r.write(ctx, g, Query{Relations: map[string]Relation{"t": rel}}, w)
 	if err != nil {
 		return nil, err
 	}
@@ -318,6 +308,17 @@ func (r *optimizing) rewrite(ctx context.Context, s *txlog.Snapshot, g planGroup
 	}
 	r.actions(s, idx, written, out)
 	return out, nil
+}
+
+// write writes the rows of a group, compacted or along the curve.
+func (r *optimizing) write(ctx context.Context, g planGroup, q Query, w Write) ([]WrittenFile, error) {
+	if len(r.o.ZOrderBy) > 0 {
+		return r.writeOrdered(ctx, g, q, w)
+	}
+	// The group was packed to fit one file; new encodings must not cut a small tail off it.
+	w.TargetFileSize = 2 * r.target
+	q.SQL = "SELECT " + selectList(w.Schema) + " FROM t"
+	return r.eng.Write(ctx, q, w)
 }
 
 // actions turns a rewritten group into removes and adds.

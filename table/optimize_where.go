@@ -99,7 +99,7 @@ func (r *optimizing) judge(ctx context.Context, columns []txlog.Field, chunk []s
 	if err != nil {
 		return err
 	}
-	defer got.Close() //nolint:errcheck // the rows were read
+	defer func() { _ = got.Close() }() // the rows were read
 	for row, err := range got.All {
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -80,11 +81,69 @@ func hasBounds(k txlog.Kind) bool {
 	return false
 }
 
+// Engines cut files between row groups, which hold up to some hundred thousand rows. Files that shall hold less than a
+// few of them are cut by us, by the number of the row along the curve.
+const (
+	zOrderCutRows   = 500_000 // files of more rows are cut by the engine
+	zOrderRowsFloor = 1000    // no file is asked to hold less
+	zOrderNumber    = "_lake_n"
+)
+
+// writeOrdered writes the rows of a group along the curve, in files of about the target size.
+func (r *optimizing) writeOrdered(ctx context.Context, g planGroup, q Query, w Write) ([]WrittenFile, error) {
+	w.Ordered, w.TargetFileSize = true, r.target
+	size, rows := int64(0), g.liveRows()
+	for _, f := range g.files {
+		size += f.liveSize()
+	}
+	pieces := (size + r.target - 1) / r.target
+	if rows <= 0 || pieces <= 1 || rows/pieces > zOrderCutRows {
+		q.SQL = zOrderSQL(w.Schema, r.o.ZOrderBy, "")
+		return r.eng.Write(ctx, q, w)
+	}
+	numbered, err := txlog.NewSchema(append(slices.Clone(w.Schema.Fields), txlog.Field{
+		Name: zOrderNumber, Type: &txlog.DataType{Kind: txlog.KindLong, Name: "long"},
+	})...)
+	if err != nil {
+		return nil, err
+	}
+	q.SQL = zOrderSQL(w.Schema, r.o.ZOrderBy, ", row_number() OVER () AS "+zOrderNumber)
+	sorted, err := r.eng.Write(ctx, q, Write{Schema: numbered, Ordered: true, Codec: scratchCodec})
+	if err != nil {
+		return nil, err
+	}
+	s := &scratch{schema: numbered, files: sorted}
+	defer s.drop(ctx)
+	return r.cut(ctx, s.relation(), rows, max((rows+pieces-1)/pieces, zOrderRowsFloor), w)
+}
+
+// cut writes numbered rows as files of each rows.
+func (r *optimizing) cut(ctx context.Context, rel Relation, rows, each int64, w Write) ([]WrittenFile, error) {
+	w.TargetFileSize = 4 * r.target // it is cut already; only what is far too large is cut again
+	var out []WrittenFile
+	for from := int64(0); from < rows; from += each {
+		files, err := r.eng.Write(ctx, Query{
+			SQL: fmt.Sprintf("SELECT %s FROM t WHERE %s > %d AND %s <= %d ORDER BY %s",
+				selectList(w.Schema), zOrderNumber, from, zOrderNumber, from+each, zOrderNumber),
+			Relations: map[string]Relation{"t": rel},
+		}, w)
+		if err != nil {
+			var keys []string
+			for _, f := range out {
+				keys = append(keys, f.Key)
+			}
+			return nil, joinErrors(err, r.t.deleteStaged(ctx, keys))
+		}
+		out = append(out, files...)
+	}
+	return out, nil
+}
+
 // zOrderSQL is the SELECT that reads table t with the columns of schema and gives its rows along the curve.
 //
 // Within one code rows are in the order of the columns; for one column the code adds nothing and is left out. NULL
-// comes first, as in the statistics of no file.
-func zOrderSQL(schema *txlog.Schema, by []string) string {
+// comes first: statistics do not tell where it is. more is added to the columns, in the order of the curve.
+func zOrderSQL(schema *txlog.Schema, by []string, more string) string {
 	last := make([]string, len(by))
 	for i, c := range by {
 		last[i] = "q." + QuoteIdent(c) + " NULLS FIRST"
@@ -93,13 +152,18 @@ func zOrderSQL(schema *txlog.Schema, by []string) string {
 	for i, f := range schema.Fields {
 		list[i] = "q." + QuoteIdent(f.Name)
 	}
-	if len(by) == 1 {
-		return "SELECT " + strings.Join(list, ", ") + " FROM t AS q ORDER BY " + last[0]
+	columns := strings.Join(list, ", ")
+	with, from, order := "", "t AS q", strings.Join(last, ", ")
+	if len(by) > 1 {
+		bits := rankBits(len(by))
+		with = "WITH " + boundsSQL(by, bits) + " "
+		from = "(" + ranksSQL(selectList(schema), by, bits) + ") AS q"
+		order = mortonSQL(len(by), bits) + ", " + order
 	}
-	bits := rankBits(len(by))
-	return "WITH " + boundsSQL(by, bits) +
-		" SELECT " + strings.Join(list, ", ") + " FROM (" + ranksSQL(selectList(schema), by, bits) + ") AS q" +
-		" ORDER BY " + mortonSQL(len(by), bits) + ", " + strings.Join(last, ", ")
+	if more == "" {
+		return with + "SELECT " + columns + " FROM " + from + " ORDER BY " + order
+	}
+	return with + "SELECT *" + more + " FROM (SELECT " + columns + " FROM " + from + " ORDER BY " + order + ")"
 }
 
 // rankBits is how many bits of each rank the code has room for.
