@@ -113,6 +113,7 @@ func (t *Table) prepareMerge(ctx context.Context, eng Engine, m Merge) (*Change,
 	if err != nil || c.result.AlreadyDone {
 		return c, err
 	}
+	c.reads.whole = readsTable(t, m.Source)
 	r := &merging{Merge: m, c: c, eng: eng}
 	defer r.close(ctx)
 	if err := r.run(ctx); err != nil {
@@ -200,9 +201,6 @@ func (r *merging) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.result.RowsSource > 0 && readsTable(c.t, r.Source) {
-			c.reads.whole = true
-		}
 		if err := r.writeImages(ctx, found); err != nil {
 			return err
 		}
@@ -239,7 +237,7 @@ func (r *merging) keepSource(ctx context.Context) error {
 	return nil
 }
 
-// query runs SQL over the target files idx, the kept source and the match.
+// relations names what the statements of a merge read.
 func (r *merging) relations(target *Relation) map[string]Relation {
 	out := map[string]Relation{sourceRelation: r.source.relation()}
 	if target != nil {

@@ -19,13 +19,13 @@ const keysMax = 1000
 func (r *merging) prune(ctx context.Context) error {
 	on := "SELECT 1 FROM " + QuoteIdent(sourceRelation) + " AS " + QuoteIdent(r.SourceAlias) +
 		" JOIN " + QuoteIdent(targetRelation) + " AS " + QuoteIdent(r.TargetAlias) + " ON " + enclosed(r.On)
-	limit, err := r.c.targetPredicate(ctx, r.eng, on, r.Source.TimeZone, map[string]*txlog.Schema{sourceRelation: r.source.schema})
+	ref, err := r.c.targetRef(ctx, r.eng, on, r.Source.TimeZone, map[string]*txlog.Schema{sourceRelation: r.source.schema})
 	if err != nil {
 		return fmt.Errorf("read the merge condition: %w", err)
 	}
 	parts := []*txlog.Predicate{}
-	if limit != nil {
-		parts = append(parts, limit)
+	if ref.Predicate != nil {
+		parts = append(parts, ref.Predicate)
 	}
 	for _, e := range r.equal {
 		p, err := r.keyPredicate(ctx, e)

@@ -227,15 +227,6 @@ func (r *merging) readPairs(ctx context.Context) (p *pairs, err error) {
 	return p, nil
 }
 
-func bitmap(m map[int]*roaring64.Bitmap, i int) *roaring64.Bitmap {
-	b := m[i]
-	if b == nil {
-		b = roaring64.New()
-		m[i] = b
-	}
-	return b
-}
-
 // settleDoubt compares the remaining columns of pairs that the match left in doubt, keeps those that change in
 // r.changed, and takes the others out of p.rows.
 func (r *merging) settleDoubt(ctx context.Context, p *pairs) error {

@@ -416,3 +416,108 @@ func TestMergePartitionedMovesRows(t *testing.T) {
 	}
 	want(t, l.rows(tab), "1 a x", "1 a y", "2 b new", "3 C y", "4 d y", "5 E ∅", "6 f ∅", "7 g x")
 }
+
+func TestMergeSourceRunsOnce(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id bigint, x double", table.Create{})
+	l.append(tab, table.Query{SQL: "SELECT i AS id, 0.0 AS x FROM range(100) r(i)"})
+	m := table.Merge{
+		Source: table.Query{SQL: "SELECT i AS id, random() AS x FROM range(50, 150) r(i) WHERE random() < 0.5"}, On: "t.id = s.id",
+		Clauses: []table.Clause{
+			{When: table.Matched, If: "s.x < 0.5", Do: table.DoDelete}, updateAll(""), insertAll("s.x >= 0.5"),
+		},
+	}
+	res, err := tab.Merge(t.Context(), l.eng, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel, _, err := tab.Relation(t.Context(), table.ScanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := l.query(table.Query{
+		SQL: "SELECT count(*) FILTER (WHERE x <> 0 AND x < 0.5), count(*) FILTER (WHERE x >= 0.5 AND id < 100), " +
+			"count(*) FILTER (WHERE id >= 100), count(*) FROM t",
+		Relations: map[string]table.Relation{"t": rel},
+	})
+	want(t, got, "0 "+text(int(res.RowsUpdated))+" "+text(int(res.RowsInserted))+" "+text(int(100+res.RowsInserted-res.RowsDeleted)))
+}
+
+// Keys of every type that statistics know, few of them and many of them, against files that may be skipped.
+func TestMergeKeysOfEveryType(t *testing.T) {
+	for column, value := range map[string]string{
+		"k bigint":        "i::BIGINT",
+		"k smallint":      "i::SMALLINT",
+		"k string":        "'key-' || printf('%05d', i)",
+		"k date":          "DATE '2001-01-01' + i::INT",
+		"k timestamp":     "TIMESTAMPTZ '2001-01-01 00:00:00.123456Z' + to_seconds(i)",
+		"k timestamp_ntz": "TIMESTAMP '2001-01-01 00:00:00.123456' + to_microseconds(i)",
+		"k decimal(20,3)": "(i / 1000)::DECIMAL(20,3)",
+		"k double":        "i / 7",
+		"k binary":        "encode('b' || printf('%05d', i))",
+		"k boolean":       "i % 2 = 0",
+	} {
+		t.Run(column, func(t *testing.T) {
+			l := newLake(t)
+			tab := l.create(column+", n int", table.Create{})
+			kinds := 4000
+			if column == "k boolean" {
+				kinds = 2
+			}
+			for start := 0; start < kinds; start += 1000 {
+				l.append(tab, table.Query{SQL: "SELECT " + value + " AS k, 0 AS n FROM range(" + text(start) + ", " + text(min(kinds, start+1000)) + ") r(i)"})
+			}
+			for _, count := range []int{1, 1500} {
+				count = min(count, kinds)
+				res, err := tab.Merge(t.Context(), l.eng, table.Merge{
+					Source: table.Query{SQL: "SELECT " + value + " AS k, " + text(count) + " AS n FROM range(" + text(count) + ") r(i)"}, On: "t.k = s.k",
+					Clauses: []table.Clause{updateAll(""), insertAll("")},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if res.RowsUpdated != int64(count) || res.RowsInserted != 0 {
+					t.Fatalf("%d keys: %+v", count, res)
+				}
+				switch column {
+				case "k binary", "k boolean", "k double":
+				default:
+					if res.FilesSkippedStats == 0 {
+						t.Errorf("%d keys: no file was skipped: %+v", count, res)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestMergeNestedColumns(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id bigint, tags array<string>, attrs map<string,int>, pos struct<x:int,y:struct<z:string>>", table.Create{})
+	columns := "id, tags, attrs, pos"
+	l.append(tab, values(columns, "(1, ['a'], MAP {'k': 1}, {'x': 1, 'y': {'z': 'q'}})", "(2, NULL, NULL, NULL)", "(3, ['c'], MAP {'k': 3}, {'x': 3, 'y': NULL})"))
+	m := table.Merge{
+		Source: values(columns, "(1, ['a'], MAP {'k': 1}, {'x': 1, 'y': {'z': 'q'}})", "(2, NULL, NULL, {'x': 2, 'y': {'z': NULL}})", "(4, [], MAP {}, NULL)"),
+		On:     "t.id = s.id", Clauses: []table.Clause{updateAll(""), insertAll("")},
+	}
+	res, err := tab.Merge(t.Context(), l.eng, m)
+	if err != nil || res.RowsUnchanged != 1 || res.RowsUpdated != 1 || res.RowsInserted != 1 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	want(t, l.rows(tab, "id", "len(tags)", "pos.x", "pos.y.z"), "1 1 1 q", "2 ∅ 2 ∅", "3 1 3 ∅", "4 0 ∅ ∅")
+}
+
+func TestMergeOddNames(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("`select` bigint, `a\"b` string, `_lake_row_` int, `t` string", table.Create{})
+	m := table.Merge{
+		Source: values("\"select\", \"a\"\"b\", _lake_row_, t", "(1, 'it''s', 2, 't')"), On: `t."select" = s."select"`,
+		Clauses: []table.Clause{updateAll(""), insertAll("")},
+	}
+	for range 2 {
+		if _, err := tab.Merge(t.Context(), l.eng, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, l.rows(tab), "1 it's 2 t")
+}

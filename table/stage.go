@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
-
-	"github.com/lakectl/lakectl/txlog"
 )
 
 // DefaultRewriteShare is the share of deleted rows of a file above which a write copies the rows that stay into a new
@@ -64,100 +61,6 @@ func (c *Change) deleteWhere(ctx context.Context, eng Engine, where, zone string
 	n, err := c.removeRows(ctx, eng, found, share)
 	c.result.RowsDeleted += n
 	return err
-}
-
-// findRows returns the live rows of the base for which the condition is true, by file. What it read becomes part of
-// the change's read set.
-func (c *Change) findRows(ctx context.Context, eng Engine, where, zone string) (map[int]*roaring64.Bitmap, error) {
-	from := QuoteIdent(targetRelation) + " AS t WHERE " + enclosed(where)
-	predicate, err := c.targetPredicate(ctx, eng, "SELECT 1 FROM "+from, zone, nil)
-	if err != nil {
-		return nil, err
-	}
-	idx, report, err := planScan(c.base, predicate)
-	if err != nil {
-		return nil, err
-	}
-	c.result.scanned(report)
-	c.readPredicate(predicate, idx)
-	rel, err := c.t.relation(ctx, c.base, idx, true)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := eng.Query(ctx, Query{
-		SQL:       "SELECT t." + FileColumn + ", t." + RowColumn + " FROM " + from,
-		Relations: map[string]Relation{targetRelation: rel}, TimeZone: zone,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("find rows: %w", err)
-	}
-	found, _, err := collect(rows, idx)
-	if err != nil {
-		return nil, fmt.Errorf("find rows: %w", err)
-	}
-	return found, nil
-}
-
-// collect reads (file, row) pairs into one bitmap per file of the base; idx translates the file numbers. It tells
-// whether a pair came twice.
-func collect(rows *Rows, idx []int) (found map[int]*roaring64.Bitmap, twice bool, err error) {
-	defer func() { err = joinErrors(err, rows.Close()) }()
-	found = map[int]*roaring64.Bitmap{}
-	last, into := -1, (*roaring64.Bitmap)(nil)
-	for row, err := range rows.All {
-		if err != nil {
-			return nil, false, err
-		}
-		file, fok := row[0].(int64)
-		pos, pok := row[1].(int64)
-		if !fok || !pok || file < 0 || file >= int64(len(idx)) || pos < 0 {
-			return nil, false, fmt.Errorf("engine answered with position (%v, %v)", row[0], row[1])
-		}
-		if i := idx[file]; i != last {
-			last = i
-			if into = found[i]; into == nil {
-				into = roaring64.New()
-				found[i] = into
-			}
-		}
-		if !into.CheckedAdd(uint64(pos)) {
-			twice = true
-		}
-	}
-	return found, twice, nil
-}
-
-// targetPredicate asks the engine what a statement over targetRelation implies for each row of the target. Other
-// relations of the statement are given by their columns.
-func (c *Change) targetPredicate(ctx context.Context, eng Engine, sql, zone string, others map[string]*txlog.Schema) (*txlog.Predicate, error) {
-	st, err := eng.Parse(ctx, Parse{SQL: sql, TimeZone: zone, Schemas: func(r TableRef) (*txlog.Schema, error) {
-		if strings.EqualFold(r.Name, targetRelation) {
-			return c.shape.schema, nil
-		}
-		for name, schema := range others {
-			if strings.EqualFold(r.Name, name) {
-				return schema, nil
-			}
-		}
-		return nil, fmt.Errorf("%w: the condition names table %q", ErrInvalidRequest, r.Name)
-	}})
-	if err != nil {
-		return nil, err
-	}
-	for _, ref := range st.Tables {
-		if strings.EqualFold(ref.Name, targetRelation) {
-			return ref.Predicate, nil
-		}
-	}
-	return nil, nil //nolint:nilnil // no condition is a condition: it keeps every file
-}
-
-// readPredicate notes what the change read of its base.
-func (c *Change) readPredicate(p *txlog.Predicate, files []int) {
-	if p == nil {
-		p = &txlog.Predicate{Op: txlog.OpTrue}
-	}
-	c.reads.predicate = append(c.reads.predicate, readPredicate{p: p, files: files})
 }
 
 // removeRows plans the removal of the found rows: a file without rows left only leaves; a file that loses more than

@@ -1,0 +1,61 @@
+package table_test
+
+import (
+	"testing"
+
+	"github.com/lakectl/lakectl/table"
+)
+
+// Conditions that find whole files, runs of rows, scattered rows, and rows around those that are gone already.
+func TestDeleteFindsRowsHoweverTheyLie(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id bigint, p int", table.Create{PartitionBy: []string{"p"}})
+	for n, p := range []string{"0", "1", "NULL", "3"} {
+		l.append(tab, table.Query{SQL: "SELECT i + 1000 * " + text(n) + " AS id, " + p + " AS p FROM range(1000) r(i) ORDER BY i"})
+	}
+	if _, err := tab.Delete(t.Context(), l.eng, table.Delete{Where: "id = 1500"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		where                        string
+		deleted                      int64
+		removed, vectors, skippedAll int
+	}{
+		"a partition by name":        {"p = 1", 999, 1, 0, 3},
+		"a partition by expression":  {"p % 2 = 1", 1999, 2, 0, 2},
+		"the null partition":         {"p IS NULL", 1000, 1, 0, 3},
+		"partitions, none":           {"p > 10", 0, 0, 0, 4},
+		"a run at the start":         {"id < 100", 100, 0, 1, 3},
+		"a run across files":         {"id >= 900 AND id < 1200", 300, 0, 2, 2},
+		"scattered rows":             {"id % 10 = 0", 399, 0, 4, 0},
+		"a file by its rows":         {"id >= 1000 AND id < 2000", 999, 1, 0, 3},
+		"a file and scattered rows":  {"id >= 1000 AND id < 2000 OR id % 500 = 7", 1005, 1, 3, 0},
+		"nothing":                    {"id < 0", 0, 0, 0, 4},
+		"the row that is gone":       {"id = 1500", 0, 0, 0, 3},
+		"everything, by a condition": {"id >= 0", 3999, 4, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := tab.PrepareDelete(t.Context(), l.eng, table.Delete{Where: tt.where})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Discard(t.Context()) //nolint:errcheck // in memory
+			res := c.Result()
+			if res.RowsDeleted != tt.deleted || res.FilesRemoved != tt.removed || res.DeletionVectors != tt.vectors {
+				t.Errorf("%+v, want %+v", res, tt)
+			}
+			if skipped := res.FilesSkippedPartition + res.FilesSkippedStats; skipped != tt.skippedAll {
+				t.Errorf("skipped %d files, want %d: %+v", skipped, tt.skippedAll, res)
+			}
+			after, err := c.After(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := l.query(table.Query{
+				SQL:       "SELECT count(*) FILTER (WHERE " + tt.where + "), count(*) + " + text(int(tt.deleted)) + " FROM t",
+				Relations: map[string]table.Relation{"t": after},
+			})
+			want(t, left, "0 3999")
+		})
+	}
+}
