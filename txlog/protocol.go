@@ -53,7 +53,7 @@ func features() []feature {
 		{name: FeatureTimestampNTZ, readerWrite: true, read: true, write: true},
 		{name: FeatureV2Checkpoint, readerWrite: true, read: true, write: true},
 		{name: FeatureDomainMetadata, read: true, write: true},
-		{name: FeatureRowTracking, read: true},
+		{name: FeatureRowTracking, read: true, write: true},
 		{name: FeatureInCommitTimestamp, read: true, write: true},
 		{name: FeatureClustering, read: true},
 		{name: FeatureTypeWidening, readerWrite: true, read: true, write: true},
