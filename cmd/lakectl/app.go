@@ -42,7 +42,7 @@ func newApp(in io.Reader, out, errOut io.Writer, env func(string) string, c cloc
 
 // run executes one command line and returns its exit code.
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.root() //nolint:contextcheck // cobra hands the context to RunE, which takes it from the command
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.term.Out)

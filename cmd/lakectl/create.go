@@ -126,7 +126,7 @@ func (a *app) create(ctx context.Context, target string, f createFlags) error {
 	}
 	elapsed := a.watch()
 	at, err := a.locate(ctx, w, !f.dryRun)
-	if err != nil && !(f.dryRun && notATable(err)) {
+	if err != nil && (!f.dryRun || !notATable(err)) {
 		return err
 	}
 	if at.store != nil {

@@ -72,10 +72,11 @@ func rules() []rule {
 		{txlog.ErrUnknown, exitUnknown, "it is not known whether the change to %s was committed", "lakectl history %s --limit 5 --full   # the txnId tells: listed = committed; if not, run the same command again"},
 		{context.Canceled, exitInterrupted, "interrupted; %s is as it was", "run the same command again"},
 
-		{txlog.ErrUnsupportedFeature, exitFeature, "%s needs a table feature that this release does not have", "lakectl describe %s   # lists the features; an engine that has them can still use the table"},
+		{txlog.ErrUnsupportedFeature, exitFeature, "%s needs a table feature that this release does not have", "an engine that has the feature can use the table; lakectl left it as it is"},
 		{txlog.ErrUnsupportedType, exitFeature, "%s has a column of a type that this release does not read", "name the other columns in the SELECT, or use an engine that has the type"},
 		{txlog.ErrNotATable, exitNotFound, "%s is not a Delta table", "lakectl create %s --schema 'id bigint, name string'   # or check the path"},
 		{txlog.ErrHistoryGone, exitNotFound, "that version of %s can no longer be read", "lakectl history %s   # lists the versions that are left"},
+		{txlog.ErrVersionNotFound, exitNotFound, "%s has no such version", "lakectl history %s   # lists them"},
 		{txlog.ErrTimestampTooEarly, exitNotFound, "%s has no version that old", "lakectl history %s   # shows the times of the versions that are left"},
 		{txlog.ErrTimestampTooLate, exitNotFound, "%s has no version that new", "leave the time out to read the newest version"},
 		{txlog.ErrFileGone, exitNotFound, "a data file that %s needs is gone", "lakectl fsck %s   # lists what is missing; `lakectl restore` goes to an older version that is whole"},
@@ -89,6 +90,7 @@ func rules() []rule {
 		{txlog.ErrConcurrentWrite, exitHeld, "other writers won every attempt to commit to %s", "run the same command again"},
 		{txlog.ErrConflict, exitHeld, "another writer changed what this change to %s was based on", "run the same command again; it starts from the newest version"},
 
+		{table.ErrRetention, exitError, "that would remove what versions of %s within its retention need", "a longer --retain; or --force, where no reader or writer is older than that"},
 		{table.ErrTableExists, exitError, "%s exists already", "lakectl describe %s   # or --if-not-exists"},
 		{table.ErrReadOnly, exitUsage, "%s names an old version, which cannot be written", "leave the @… out"},
 		{table.ErrAmbiguousMatch, exitError, "two source rows would change one row of %s; nothing was changed", "make the source unique by its key, for example with QUALIFY row_number() OVER (PARTITION BY key ORDER BY …) = 1"},

@@ -16,7 +16,7 @@ import (
 )
 
 // version is set by the build: -ldflags "-X main.version=…".
-var version = "dev" //nolint:gochecknoglobals // the linker can set nothing else
+var version = "dev"
 
 func main() {
 	// The first signal asks the work to stop: a commit in doubt is settled, then we end. A second one is not caught.

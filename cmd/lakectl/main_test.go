@@ -209,6 +209,6 @@ func remove(ctx context.Context, server *miniotest.Server, bucket, key string) e
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }() // nothing was written through it
 	return objectstore.Store(store).Delete(ctx, key)
 }

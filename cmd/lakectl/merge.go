@@ -89,7 +89,7 @@ func parseUpdate(text string) (table.Clause, error) {
 		c.Star = true
 		return c, nil
 	}
-	for _, item := range splitTop(body, ',') {
+	for _, item := range splitCommas(body) {
 		name, value, ok := strings.Cut(item, "=")
 		column, quoteOK := columnName(name)
 		if !ok || !quoteOK || strings.TrimSpace(value) == "" {
@@ -132,7 +132,7 @@ func parseInsert(text string) (table.Clause, error) {
 	if !ok || rest != "" {
 		return c, bad
 	}
-	columns, expressions := splitTop(names, ','), splitTop(values, ',')
+	columns, expressions := splitCommas(names), splitCommas(values)
 	if len(columns) != len(expressions) {
 		return c, usagef("%q has %d columns and %d values", text, len(columns), len(expressions))
 	}

@@ -186,9 +186,8 @@ type runScreen struct {
 	a      *app
 	people bool
 
-	mu     sync.Mutex // guards the fields below; progress asks from its own goroutine
-	headed bool
-	busy   map[string]bool
+	mu   sync.Mutex // guards the fields below; progress asks from its own goroutine
+	busy map[string]bool
 }
 
 func (s *runScreen) observe(run jobs.Run, e pipeline.Event) {

@@ -31,7 +31,6 @@ type fileOptions struct {
 type reading struct {
 	query   table.Query
 	reports []*table.ScanReport // one for each table
-	columns []txlog.Field       // what it gives, when that was asked
 }
 
 // files turns paths, globs and folders into one external relation. All have one format.
@@ -214,7 +213,10 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 			return nil, err
 		}
 	}
-	statement, err := engine.Parse(ctx, table.Parse{SQL: sql, Schemas: func(r table.TableRef) (*txlog.Schema, error) {
+	// A Delta table holds fewer types than a screen can show (sum gives HUGEINT): as a subquery the statement keeps its
+	// tables and predicates, and only a text comes out.
+	wrapped := "SELECT CAST(hash(q) AS varchar) AS h FROM (" + strings.TrimRight(sql, "; \t\r\n") + "\n) AS q"
+	statement, err := engine.Parse(ctx, table.Parse{SQL: wrapped, Schemas: func(r table.TableRef) (*txlog.Schema, error) {
 		for key, s := range schemas {
 			if strings.EqualFold(key, r.Key()) {
 				return s, nil
@@ -225,7 +227,6 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.columns = statement.Output
 	for _, ref := range statement.Tables {
 		t, ok := tables[ref.Key()]
 		if !ok {

@@ -133,8 +133,8 @@ func isWordAt(s string, i int, word string) bool {
 	return (i == 0 || !letter(s[i-1])) && (i+len(word) == len(s) || !letter(s[i+len(word)]))
 }
 
-// splitTop divides s at a sign outside quotes and parentheses.
-func splitTop(s string, sign byte) []string {
+// splitCommas divides s at its commas outside quotes and parentheses.
+func splitCommas(s string) []string {
 	var out []string
 	depth, start, offset := 0, 0, 0
 	for i, p := range sqlParts(s) {
@@ -145,7 +145,7 @@ func splitTop(s string, sign byte) []string {
 					depth++
 				case c == ')' || c == ']' || c == '}':
 					depth--
-				case c == sign && depth == 0:
+				case c == ',' && depth == 0:
 					out = append(out, strings.TrimSpace(s[start:offset+j]))
 					start = offset + j + 1
 				}

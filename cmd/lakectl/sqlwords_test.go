@@ -34,7 +34,7 @@ func FuzzSQLPartsKeepTheText(f *testing.F) {
 			t.Errorf("got %q, want %q", got, s)
 		}
 		_, _ = cutWhere(s)
-		_ = splitTop(s, ',')
+		_ = splitCommas(s)
 		_, _, _ = parenthesised(s)
 		_, _, _ = beforeWord(s, "when")
 		_, _ = parseMerge(s)

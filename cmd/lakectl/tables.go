@@ -22,7 +22,7 @@ type place struct {
 func (a *app) locate(ctx context.Context, w word, create bool) (place, error) {
 	if w.kind == wordPath {
 		store, err := a.openStore(ctx, w.text, create)
-		return place{store: store}, err
+		return place{store: store}, noFolder(w.text, err)
 	}
 	p, err := a.lake(ctx)
 	if err != nil {
@@ -36,7 +36,15 @@ func (a *app) locate(ctx context.Context, w word, create bool) (place, error) {
 		return place{}, usagef("%q is not a table name: write layer.name, or ./%s for a path", w.text, w.text)
 	}
 	store, err := a.openStore(ctx, p.Env.Warehouse, create)
-	return place{store, path}, err
+	return place{store, path}, noFolder(p.Env.Warehouse, err)
+}
+
+// noFolder says of a folder that does not exist that it is no table. A missing bucket is something else.
+func noFolder(address string, err error) error {
+	if errors.Is(err, objectstore.ErrNoBucket) && !strings.HasPrefix(address, "s3://") {
+		return fmt.Errorf("%w: %w", txlog.ErrNotATable, err)
+	}
+	return err
 }
 
 // tableWord reads the TABLE of a verb and makes it the subject of error lines.

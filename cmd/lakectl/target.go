@@ -28,8 +28,8 @@ const (
 	wordQuery                 // a SELECT
 )
 
-// parseWord tells what a word stands for. Text that starts with SELECT, WITH, FROM or ( is a query; text with /, ://
-// or a known suffix is a path or URL; anything else is a name in lake.yml.
+// parseWord tells what a word stands for. Text that starts with SELECT, WITH, FROM or ( is a query; text with /, ://,
+// the signs of a pattern or a known suffix is a path or URL; anything else is a name in lake.yml.
 func parseWord(s string) (word, error) {
 	text := strings.TrimSpace(s)
 	if isQuery(text) {
@@ -40,7 +40,7 @@ func parseWord(s string) (word, error) {
 		return word{}, err
 	}
 	w := word{text: text, version: version, time: at}
-	if strings.ContainsAny(text, `/\`) || text == "." || text == ".." || fileFormat(text) != "" {
+	if strings.ContainsAny(text, `/\*?[`) || text == "." || text == ".." || fileFormat(text) != "" {
 		w.kind = wordPath
 		return w, nil
 	}

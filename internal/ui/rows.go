@@ -43,6 +43,7 @@ func (t *Terminal) NewRows(columns ...Column) *Rows {
 			names[i] = c.Name
 		}
 		_ = r.csv.Write(names) // the bufio.Writer remembers the error until Close
+	case Table, NDJSON, Markdown:
 	}
 	return r
 }
@@ -61,6 +62,7 @@ func (r *Rows) Write(row []any) error {
 			}
 		}
 		return r.csv.Write(cells)
+	case Table, Markdown:
 	}
 	cells := make([]string, len(row))
 	for i, v := range row {
@@ -213,6 +215,7 @@ func (r *Rows) Close() error {
 				return err
 			}
 		}
+	case NDJSON:
 	}
 	return r.out.Flush()
 }

@@ -78,7 +78,7 @@ func (t *Terminal) Warnf(format string, a ...any) {
 	}
 }
 
-// Bold, Dim, Red, Green and Yellow dress a word where colour is wanted.
+// Bold is for what the eye shall find first. Like its fellows it changes nothing where no colour is wanted.
 func (t *Terminal) Bold(s string) string { return t.dress("1", s) }
 
 // Dim is for what may be overlooked.
