@@ -76,11 +76,11 @@ func checkFooter(w *window, size int64, bound limits.Limits) error {
 		return fmt.Errorf("%w: no footer, or an encrypted one", ErrMalformed)
 	}
 	length := int64(binary.LittleEndian.Uint32(end[:4]))
-	if length > bound.ParquetFooterBytes {
-		return limits.Over("parquet_footer_bytes", length, bound.ParquetFooterBytes)
-	}
 	if length > size-12 {
 		return fmt.Errorf("%w: footer of %d bytes in a file of %d", ErrMalformed, length, size)
+	}
+	if length > bound.ParquetFooterBytes {
+		return limits.Over("parquet_footer_bytes", length, bound.ParquetFooterBytes)
 	}
 	if length > tail-8 {
 		if err := w.load(size-8-length, length+8); err != nil {
