@@ -71,7 +71,7 @@ func byPacking(rel table.Relation, paths []string, format string) map[string][]s
 			case strings.HasSuffix(key, ".zst"):
 				packing = "zstd"
 			default:
-				packing = "none"
+				packing = "uncompressed"
 			}
 		}
 		split[packing] = append(split[packing], p)

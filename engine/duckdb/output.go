@@ -2,6 +2,8 @@ package duckdb
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // short names, not secrets
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -133,7 +135,11 @@ func (c *copier) column(i int, f txlog.Field) (string, error) {
 		return "", err
 	}
 	expr := "CAST(" + alias + " AS " + sql + ")"
-	if bad := nullsIn(expr, stored, 0); bad != "" {
+	bad := nullsIn(expr, stored, 0)
+	if !f.Nullable && nestedKind(stored) { // of other columns the statistics tell
+		bad = strings.TrimPrefix(bad+" OR "+expr+" IS NULL", " OR ")
+	}
+	if bad != "" {
 		expr = "CASE WHEN " + bad + " THEN error(" + table.QuoteString(notNullMark+f.Name) + ") ELSE " + expr + " END"
 	}
 	shape := rename{to: c.write.Mapping}
@@ -232,7 +238,7 @@ func anyIn(list, x string, nullable bool, bad string) []string {
 
 // partitions writes the partition columns as text, from which partitionText makes the text of the protocol.
 func (c *copier) partitions(names []string) error {
-	for n, name := range c.write.PartitionBy {
+	for _, name := range c.write.PartitionBy {
 		f, err := c.write.Schema.Lookup(name)
 		if err != nil {
 			return fmt.Errorf("partition column %s: %w", name, err)
@@ -258,13 +264,54 @@ func (c *copier) partitions(names []string) error {
 		default:
 			value = "CAST(" + value + " AS VARCHAR)"
 		}
-		c.parts = append(c.parts, value+" AS "+partitionPrefix+strconv.Itoa(n))
+		c.parts = append(c.parts, value)
 	}
 	return nil
 }
 
 func (c *copier) partitioned(name string) bool {
 	return slices.ContainsFunc(c.write.PartitionBy, func(p string) bool { return strings.EqualFold(p, name) })
+}
+
+// longValue is the length from which a partition value may not fit into the name of a folder of COPY, which writes
+// most characters with three; longMark begins what stands there instead.
+const (
+	longValue = 60
+	longMark  = "lakectl-md5-"
+	valueMark = "v"
+)
+
+// partitionItems is the SELECT list of the partition columns.
+func (c *copier) partitionItems() []string {
+	items := make([]string, len(c.parts))
+	for i, value := range c.parts {
+		if c.long != nil {
+			value = fmt.Sprintf("CASE WHEN strlen(%[1]s) > %[2]d THEN %[3]s || md5(%[1]s) ELSE %[1]s END",
+				value, longValue, table.QuoteString(longMark))
+		}
+		// Something before each value: in names of folders NULL and the text that stands for it are one.
+		items[i] = "'" + valueMark + "' || " + value + " AS " + partitionPrefix + strconv.Itoa(i)
+	}
+	return items
+}
+
+// findLong lists the partition values that are too long for the name of a folder, by what stands for them there. It
+// costs a run of the statement, so that it is called only when COPY has failed over such a name.
+func (c *copier) findLong(ctx context.Context) error {
+	c.long = map[string]string{}
+	for _, value := range c.parts {
+		rows, err := c.bound.session.all(ctx, fmt.Sprintf("SELECT DISTINCT v FROM (SELECT %s AS v FROM %s AS t(%s)) WHERE strlen(v) > %d",
+			value, outputView, strings.Join(c.aliases(), ", "), longValue))
+		if err != nil {
+			return c.failure(err)
+		}
+		for _, r := range rows {
+			text, _ := r[0].(string)
+			sum := md5.Sum([]byte(text)) //nolint:gosec // a short name, not a secret
+			c.long[longMark+hex.EncodeToString(sum[:])] = text
+		}
+	}
+	return nil
 }
 
 func (c *copier) partitionNames() []string {

@@ -170,8 +170,7 @@ func (r *reader) inspect(ctx context.Context) (legacy map[string]bool, err error
 	}
 	from := " FROM parquet_schema(" + fileList(r.paths) + ")"
 	if r.session.zone != "UTC" && r.relation.Schema.Uses(txlog.KindTimestamp) {
-		rows, err := r.session.all(ctx, "SELECT DISTINCT file_name"+from+
-			" WHERE duckdb_type IN ('TIMESTAMP', 'TIMESTAMP_NS', 'TIMESTAMP_MS', 'TIMESTAMP_S')")
+		rows, err := r.session.all(ctx, "SELECT DISTINCT file_name"+from+" WHERE type = 'INT96'")
 		if err != nil {
 			return nil, err
 		}

@@ -61,8 +61,14 @@ func (s *session) start(ctx context.Context, o sessionOptions) error {
 	if err := s.connect(o); err != nil {
 		return err
 	}
-	if err := s.exec(ctx, "SET errors_as_json = true"); err != nil {
-		return err
+	for _, sql := range []string{
+		"SET errors_as_json = true",
+		// as a setting of the configuration it would have no effect
+		"SET max_temp_directory_size = '" + strconv.FormatInt(s.engine.options.MaxTempBytes, 10) + "B'",
+	} {
+		if err := s.exec(ctx, sql); err != nil {
+			return err
+		}
 	}
 	if s.zone = o.timeZone; s.zone == "" {
 		s.zone = "UTC"
@@ -104,7 +110,6 @@ func (s *session) connect(o sessionOptions) error {
 		"threads":                          strconv.Itoa(threads),
 		"memory_limit":                     strconv.FormatInt(memory, 10) + "B",
 		"temp_directory":                   filepath.Join(s.dir, "spill"),
-		"max_temp_directory_size":          strconv.FormatInt(options.MaxTempBytes, 10) + "B",
 		"autoinstall_known_extensions":     "false",
 		"autoload_known_extensions":        "false",
 		"allow_community_extensions":       "false",

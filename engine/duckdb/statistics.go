@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"math/big"
@@ -55,46 +56,36 @@ func partitionText(t *txlog.DataType, text *string) (string, error) {
 	if text == nil {
 		return "", nil
 	}
-	var v any
+	l := txlog.Literal{Kind: t.Kind}
 	var err error
 	switch t.Kind {
 	case txlog.KindString:
-		v = *text
+		l.String = *text
 	case txlog.KindBoolean:
-		v = *text == "true"
+		l.Bool = *text == "true"
 	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte:
-		v, err = strconv.ParseInt(*text, 10, 64)
-	case txlog.KindFloat:
-		var x float64
-		x, err = strconv.ParseFloat(*text, 32)
-		v = float32(x)
-	case txlog.KindDouble:
-		v, err = strconv.ParseFloat(*text, 64)
+		l.Kind = txlog.KindLong
+		l.Int, err = strconv.ParseInt(*text, 10, 64)
+	case txlog.KindFloat, txlog.KindDouble:
+		l.Kind = txlog.KindDouble
+		l.Float, err = strconv.ParseFloat(*text, 64)
 	case txlog.KindDecimal:
-		v, err = parseDecimal(*text, t.Scale)
-	case txlog.KindDate:
-		var days int64
-		days, err = strconv.ParseInt(*text, 10, 32)
-		v = txlog.Date(days) //nolint:gosec // 32 bits were parsed
-	case txlog.KindTimestamp, txlog.KindTimestampNTZ:
-		var micros int64
-		micros, err = strconv.ParseInt(*text, 10, 64)
-		v = time.UnixMicro(micros).UTC()
+		var d txlog.Decimal
+		d, err = parseDecimal(*text, t.Scale)
+		l.Rat = d.Rat()
+	case txlog.KindDate, txlog.KindTimestamp, txlog.KindTimestampNTZ:
+		l.Int, err = strconv.ParseInt(*text, 10, 64)
 	case txlog.KindBinary:
-		v, err = unhex(*text)
+		var b []byte
+		b, err = hex.DecodeString(*text)
+		l.String = string(b)
 	default:
 		err = txlog.ErrUnsupportedType
 	}
 	if err != nil {
 		return "", err
 	}
-	return txlog.PartitionText(t, v)
-}
-
-func unhex(text string) ([]byte, error) {
-	b := make([]byte, len(text)/2)
-	_, err := fmt.Sscanf(text, "%x", &b)
-	return b, err
+	return txlog.PartitionText(t, l)
 }
 
 func parseDecimal(text string, scale int) (txlog.Decimal, error) {

@@ -33,11 +33,7 @@ func (e *Engine) Write(ctx context.Context, q table.Query, w table.Write) ([]tab
 		return nil, fmt.Errorf("create staging folder: %w", err)
 	}
 	defer clean()
-	o := sessionOptions{ordered: w.Ordered, folders: []string{stage}}
-	if w.Ordered && len(w.PartitionBy) > 0 {
-		o.threads = 1 // threads fill the file of a partition in no order
-	}
-	b, err := e.bind(ctx, q, o)
+	b, err := e.bind(ctx, q, sessionOptions{ordered: w.Ordered, folders: []string{stage}})
 	if err != nil {
 		return nil, err
 	}
@@ -97,9 +93,10 @@ type copier struct {
 	write table.Write
 	stage string
 
-	width      int      // columns of the statement
-	items      []string // SELECT list of the files' columns, with the names they have in files
-	parts      []string // SELECT list of the partition columns as text
+	width      int               // columns of the statement
+	items      []string          // SELECT list of the files' columns, with the names they have in files
+	parts      []string          // the partition columns as text
+	long       map[string]string // partition values by what stands for them; nil: all stand for themselves
 	conditions []string
 	attempts   int
 }
@@ -118,12 +115,20 @@ func (c *copier) copy(ctx context.Context) ([]written, error) {
 		return nil, err
 	}
 	files, err := c.run(ctx, false)
+	if err != nil && len(c.parts) > 0 && strings.Contains(err.Error(), "File name too long") {
+		if err := c.findLong(ctx); err != nil {
+			return nil, err
+		}
+		files, err = c.run(ctx, false)
+	}
 	var over *limits.Error
 	if errors.As(err, &over) && over.Limit == "memory" && len(c.parts) > 0 {
 		// Each thread holds rows of every partition it has met. Sorted by partition there are few at a time.
 		files, err = c.run(ctx, true)
 	}
-	if err == nil && len(c.parts) > 0 {
+	if err == nil && c.write.Ordered {
+		files, err = c.order(ctx, files)
+	} else if err == nil && len(c.parts) > 0 {
 		files, err = c.split(ctx, files)
 	}
 	if err != nil {
@@ -134,46 +139,44 @@ func (c *copier) copy(ctx context.Context) ([]written, error) {
 
 // run writes the rows of the statement and returns the files that have any.
 func (c *copier) run(ctx context.Context, sorted bool) ([]staged, error) {
-	sql := "SELECT " + strings.Join(append(append([]string{}, c.items...), c.parts...), ", ") + " FROM " + c.source(sorted)
+	items := append(append([]string{}, c.items...), c.partitionItems()...)
+	from := outputView + " AS t(" + strings.Join(c.aliases(), ", ") + ")"
+	options := c.format()
+	switch {
+	case len(c.parts) > 0:
+		options += ", PARTITION_BY (" + strings.Join(c.partitionNames(), ", ") + ")"
+		if c.write.Ordered {
+			items = append(items, orderColumn)
+			from = "(SELECT *, row_number() OVER () AS " + orderColumn + " FROM " + from + ")"
+		}
+	case !c.write.Ordered:
+		options += c.sizeOption()
+	}
+	sql := "SELECT " + strings.Join(items, ", ") + " FROM " + from
 	if len(c.conditions) > 0 {
 		sql += " WHERE " + strings.Join(c.conditions, " AND ")
 	}
-	options := c.format()
-	if len(c.parts) == 0 {
-		options += c.sizeOption()
-	} else {
-		if sorted {
-			sql += " ORDER BY " + strings.Join(c.partitionNames(), ", ")
-			if c.write.Ordered {
-				sql += ", " + orderColumn
-			}
-		}
-		options += ", PARTITION_BY (" + strings.Join(c.partitionNames(), ", ") + ")"
+	if sorted {
+		sql += " ORDER BY " + strings.Join(c.partitionNames(), ", ")
 	}
-	return c.copyTo(ctx, sql, options)
+	return c.copyTo(ctx, c.bound.session, sql, options)
 }
 
-// orderColumn numbers the rows of the statement where sorting by partition would lose their order.
+// orderColumn numbers the rows of the statement in staged files, where COPY would lose their order.
 const orderColumn = "_lakectl_n"
 
-// source is the output of the statement with its columns named c0, c1, ….
-func (c *copier) source(sorted bool) string {
-	from := outputView + " AS t(" + strings.Join(c.aliases(), ", ") + ")"
-	if sorted && c.write.Ordered {
-		return "(SELECT *, row_number() OVER () AS " + orderColumn + " FROM " + from + ")"
-	}
-	return from
-}
-
 // copyTo runs one COPY into a new folder below the staging folder.
-func (c *copier) copyTo(ctx context.Context, sql, options string) ([]staged, error) {
+func (c *copier) copyTo(ctx context.Context, s *session, sql, options string) ([]staged, error) {
 	c.attempts++
 	folder := filepath.Join(c.stage, strconv.Itoa(c.attempts))
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("create staging folder: %w", err)
 	}
-	s := c.bound.session
-	rows, err := s.all(ctx, "COPY ("+sql+") TO "+table.QuoteString(folder)+" ("+options+")")
+	target := folder
+	if !strings.Contains(options, "PARTITION_BY") && !strings.Contains(options, "FILE_SIZE_BYTES") {
+		target = filepath.Join(folder, "all.parquet") // one file, for which COPY keeps the order of rows
+	}
+	rows, err := s.all(ctx, "COPY ("+sql+") TO "+table.QuoteString(target)+" ("+options+")")
 	if err != nil {
 		if e := os.RemoveAll(folder); e != nil {
 			s.engine.options.Logger.Warn("staged files stay", "folder", folder, "error", e)
@@ -224,6 +227,10 @@ func (c *copier) stagedFile(row []any) (staged, error) {
 			return staged{}, fmt.Errorf("%w: COPY returned the partition key %q", errEngine, name)
 		}
 		if value, ok := e.Value.(string); ok {
+			value = strings.TrimPrefix(value, valueMark)
+			if text, is := c.long[value]; is {
+				value = text
+			}
 			f.parts[i] = &value
 		}
 	}
@@ -234,25 +241,94 @@ func (c *copier) stagedFile(row []any) (staged, error) {
 func (c *copier) split(ctx context.Context, files []staged) ([]staged, error) {
 	var all []staged
 	for _, f := range files {
-		if f.size <= c.targetSize()+c.targetSize()/2 {
+		if !c.large(f) {
 			all = append(all, f)
 			continue
 		}
-		pieces, err := c.copyTo(ctx, "SELECT * FROM read_parquet("+fileList([]string{f.path})+", hive_partitioning = false)",
-			c.format()+c.sizeOption())
+		pieces, err := c.rewrite(ctx, c.bound.session, []staged{f}, "SELECT *", "")
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range pieces {
-			p.parts = f.parts
-			all = append(all, p)
-		}
-		if err := os.Remove(f.path); err != nil {
-			return nil, fmt.Errorf("remove staged file: %w", err)
-		}
+		all = append(all, pieces...)
 	}
 	return all, nil
 }
+
+// order brings files into the order of the statement and to their size. Where COPY splits its output, by partition
+// or by size, it keeps the order of rows only with a single thread, and of rows of a partition not even then. So
+// rows were numbered, or written to one file, and are now taken in turn.
+func (c *copier) order(ctx context.Context, files []staged) ([]staged, error) {
+	if len(c.parts) == 0 && (len(files) == 0 || !c.large(files[0])) {
+		return files, nil
+	}
+	s, err := c.bound.session.engine.open(ctx, sessionOptions{ordered: true, threads: 1, folders: []string{c.stage}})
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	list, by := "SELECT *", ""
+	if len(c.parts) > 0 {
+		list, by = "SELECT * EXCLUDE ("+orderColumn+")", " ORDER BY "+orderColumn
+	}
+	var all []staged
+	for _, same := range byPartition(files) {
+		pieces, err := c.rewrite(ctx, s, same, list, by)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pieces...)
+	}
+	return all, nil
+}
+
+// byPartition gathers the files of each partition.
+func byPartition(files []staged) [][]staged {
+	var groups [][]staged
+	index := map[string]int{}
+	for _, f := range files {
+		var key strings.Builder
+		for _, p := range f.parts {
+			if p == nil {
+				key.WriteString("-,")
+			} else {
+				fmt.Fprintf(&key, "%d:%s,", len(*p), *p)
+			}
+		}
+		i, ok := index[key.String()]
+		if !ok {
+			i = len(groups)
+			index[key.String()] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], f)
+	}
+	return groups
+}
+
+// rewrite replaces staged files of one partition by files of the right size.
+func (c *copier) rewrite(ctx context.Context, s *session, files []staged, list, by string) ([]staged, error) {
+	paths := make([]string, len(files))
+	for i, f := range files {
+		paths[i] = f.path
+	}
+	pieces, err := c.copyTo(ctx, s, list+" FROM read_parquet("+fileList(paths)+", hive_partitioning = false)"+by,
+		c.format()+c.sizeOption())
+	if err != nil {
+		return nil, err
+	}
+	for i := range pieces {
+		pieces[i].parts = files[0].parts
+	}
+	for _, p := range paths {
+		if err := os.Remove(p); err != nil {
+			return nil, fmt.Errorf("remove staged file: %w", err)
+		}
+	}
+	return pieces, nil
+}
+
+// large tells whether a file is so large that two make more sense.
+func (c *copier) large(f staged) bool { return f.size > c.targetSize()+c.targetSize()/2 }
 
 func (c *copier) targetSize() int64 {
 	if c.write.TargetFileSize > 0 {
