@@ -120,7 +120,7 @@ func rules() []rule {
 		{objectstore.ErrBadRequest, exitError, "the store of %s refused the request", "check LAKE_S3_ENDPOINT and the region"},
 		{objectstore.ErrInvalidKey, exitError, "%s has a name that stores do not take", ""},
 		{objectstore.ErrNotFound, exitNotFound, "something that %s needs does not exist", "lakectl fsck %s   # says what is missing"},
-		{objectstore.ErrPrecondition, exitHeld, "an object of %s changed while it was read", "run the same command again"},
+		{objectstore.ErrPrecondition, exitError, "a file of %s is not what it was", "a source that is still being written: run the command again; a data file of a table never changes: lakectl fsck %s"},
 		{objectstore.ErrExists, exitHeld, "an object of %s exists already", ""},
 		{context.DeadlineExceeded, exitError, "a request for %s took too long", "check LAKE_S3_ENDPOINT and the network, then run the same command again"},
 	}

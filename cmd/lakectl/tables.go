@@ -66,23 +66,13 @@ func (a *app) openTable(ctx context.Context, w word) (*table.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := table.Open(ctx, at.store, at.path, a.tableOptions())
-	if err != nil {
-		return nil, err
-	}
 	switch {
 	case w.version != nil:
-		if newest := t.Snapshot().Version(); *w.version > newest {
-			return nil, &toldError{
-				code: exitNotFound, message: fmt.Sprintf("%s has no version %d", w.text, *w.version),
-				why: fmt.Sprintf("its newest version is %d", newest), hint: "lakectl history " + w.text, table: w.text,
-			}
-		}
-		return t.At(ctx, *w.version)
+		return table.OpenAt(ctx, at.store, at.path, *w.version, a.tableOptions())
 	case w.time != nil:
-		return t.AtTime(ctx, *w.time)
+		return table.OpenAtTime(ctx, at.store, at.path, *w.time, a.tableOptions())
 	}
-	return t, nil
+	return table.Open(ctx, at.store, at.path, a.tableOptions())
 }
 
 // readTable is tableWord and openTable, for verbs that read.
