@@ -89,6 +89,9 @@ func (c *Change) fill(ctx context.Context, eng Engine, src Query, mergeSchema bo
 		if !mergeSchema {
 			return fmt.Errorf("%w: the table has no column %s", ErrSchemaMismatch, names(extra))
 		}
+		if extra, err = typed(ctx, eng, src, extra); err != nil {
+			return err
+		}
 		if err := c.addColumns(extra); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 
 func TestAppendAndReadBack(t *testing.T) {
 	onStores(t, func(t *testing.T, l *lake) {
+		t.Helper()
 		tab := l.create("id bigint not null, name string, seen timestamp_ntz, part date", table.Create{PartitionBy: []string{"part"}})
 		res := l.append(tab, values("ID, part, name", "(1, DATE '2001-02-15', 'a')", "(2, DATE '2001-02-16', 'it''s')", "(3, NULL, NULL)"))
 		if res.VersionBefore != 0 || res.VersionAfter != 1 || res.RowsInserted != 3 || res.FilesAdded != 3 {
@@ -273,6 +274,7 @@ func TestCreateDefaultsAreThoseOfTheDesign(t *testing.T) {
 
 func TestPrepareCreateAppendIsOneCommit(t *testing.T) {
 	onStores(t, func(t *testing.T, l *lake) {
+		t.Helper()
 		c, err := table.PrepareCreateAppend(t.Context(), l.store, l.path, table.Create{PartitionBy: []string{"part"}}, l.eng,
 			table.Append{Source: values("id, part", "(1, 'x')", "(2, 'y')"), Meta: table.ChangeMeta{Txns: []txlog.Txn{{AppID: "task", Version: 1}}}})
 		if err != nil {
@@ -325,5 +327,47 @@ func TestPinnedTableIsReadOnly(t *testing.T) {
 	want(t, l.rows(old))
 	if _, err := old.Append(t.Context(), l.eng, table.Append{Source: values("id", "(1)")}); !errors.Is(err, table.ErrReadOnly) {
 		t.Fatalf("%v", err)
+	}
+}
+
+// What a SELECT gives and Delta has no type for is refused by name, or gets the nearest type, never a silent surprise.
+func TestCreateFromOddTypes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		expr, sqlType string // sqlType "" is an error that names the column
+	}{
+		"huge integer":  {"sum(1::BIGINT)", ""},
+		"unsigned":      {"1::UINTEGER", "bigint"},
+		"enum":          {"'a'::ENUM('a', 'b')", "string"},
+		"uuid":          {"'5f0c0000-0000-4000-8000-000000000000'::UUID", ""},
+		"time":          {"TIME '10:00:00'", ""},
+		"interval":      {"INTERVAL 1 DAY", ""},
+		"nanoseconds":   {"'2001-01-01 00:00:00'::TIMESTAMP_NS", ""},
+		"fixed array":   {"[1, 2]::INTEGER[2]", ""},
+		"null":          {"NULL", "int"},
+		"json":          {"'{}'::JSON", "string"},
+		"boolean":       {"true", "boolean"},
+		"small decimal": {"1.5", "decimal(2,1)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLake(t)
+			c, err := table.PrepareCreateAppend(t.Context(), l.store, l.path, table.Create{}, l.eng,
+				table.Append{Source: table.Query{SQL: "SELECT " + tt.expr + " AS odd"}})
+			if tt.sqlType == "" {
+				if err == nil || !strings.Contains(err.Error(), "odd") {
+					t.Fatalf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			schema, err := c.Table().Schema()
+			if err != nil || schema.Fields[0].Type.SQL() != tt.sqlType {
+				t.Fatalf("%s, %v", schema.Fields[0].Type.SQL(), err)
+			}
+		})
 	}
 }

@@ -61,7 +61,7 @@ func PrepareCreateAppend(ctx context.Context, store objectstore.Store, path stri
 		return nil, fmt.Errorf("create table: %w", err)
 	}
 	if c.Schema == nil {
-		fields, err := outputOf(ctx, eng, a.Source)
+		fields, err := typesOf(ctx, eng, a.Source)
 		if err != nil {
 			return nil, fmt.Errorf("create table: %w", err)
 		}

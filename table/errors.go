@@ -56,7 +56,7 @@ func (e *ConstraintError) Error() string {
 }
 
 // Is matches ErrConstraint.
-func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint } //nolint:errorlint // an Is method compares
+func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint }
 
 const (
 	kindNotNull = "not null"
@@ -100,7 +100,7 @@ func (e *AmbiguousMatchError) Error() string {
 }
 
 // Is matches ErrAmbiguousMatch.
-func (e *AmbiguousMatchError) Is(target error) bool { return target == ErrAmbiguousMatch } //nolint:errorlint // an Is method compares
+func (e *AmbiguousMatchError) Is(target error) bool { return target == ErrAmbiguousMatch }
 
 // clip keeps an error readable whatever the value.
 func clip(s string) string {

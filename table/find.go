@@ -207,32 +207,29 @@ func (c *Change) listRows(ctx context.Context, eng Engine, from, zone string, id
 	if err != nil {
 		return nil, fmt.Errorf("find rows: %w", err)
 	}
-	found, _, err := collect(rows, idx)
+	found, err := collect(rows, idx)
 	if err != nil {
 		return nil, fmt.Errorf("find rows: %w", err)
 	}
 	return found, nil
 }
 
-// collect reads (file, row) pairs into one bitmap per file of the base; idx translates the file numbers. It tells
-// whether a pair came twice.
-func collect(rows *Rows, idx []int) (found map[int]*roaring64.Bitmap, twice bool, err error) {
+// collect reads (file, row) pairs into one bitmap per file of the base; idx translates the file numbers.
+func collect(rows *Rows, idx []int) (found map[int]*roaring64.Bitmap, err error) {
 	defer func() { err = joinErrors(err, rows.Close()) }()
 	found = map[int]*roaring64.Bitmap{}
 	for row, err := range rows.All {
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		file, fok := row[0].(int64)
 		pos, pok := row[1].(int64)
 		if !fok || !pok || file < 0 || file >= int64(len(idx)) || pos < 0 {
-			return nil, false, fmt.Errorf("engine answered with position (%v, %v)", row[0], row[1])
+			return nil, fmt.Errorf("engine answered with position (%v, %v)", row[0], row[1])
 		}
-		if !bitmap(found, idx[file]).CheckedAdd(uint64(pos)) {
-			twice = true
-		}
+		bitmap(found, idx[file]).Add(uint64(pos))
 	}
-	return found, twice, nil
+	return found, nil
 }
 
 // bitmap is the bitmap of i, made when there is none.

@@ -25,6 +25,9 @@ func (r *merging) resolve(ctx context.Context) error {
 		if !r.MergeSchema {
 			return fmt.Errorf("%w: the table has no column %s", ErrSchemaMismatch, names(extra))
 		}
+		if extra, err = typed(ctx, r.eng, r.Source, extra); err != nil {
+			return err
+		}
 		if err := r.c.addColumns(extra); err != nil {
 			return err
 		}

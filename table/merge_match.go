@@ -260,14 +260,14 @@ func (r *merging) settleDoubt(ctx context.Context, p *pairs) error {
 		if err != nil {
 			return err
 		}
-		if changed, _, err = collect(rows, r.files); err != nil {
+		if changed, err = collect(rows, r.files); err != nil {
 			return err
 		}
 	}
 	for number, doubt := range p.doubt {
 		i := r.files[number]
 		if b := changed[i]; b != nil {
-			n := int64(b.GetCardinality()) //nolint:gosec // bounded by the rows of one file
+			n := int64(b.GetCardinality())
 			p.updated, p.doubtful = p.updated+n, p.doubtful-n
 			doubt.AndNot(b)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/lakectl/lakectl/table"
 )
 
-var mergeSeed = flag.Uint64("merge.seed", 0, "run only this seed of TestRandomMerges") //nolint:gochecknoglobals // a test flag
+var mergeSeed = flag.Uint64("merge.seed", 0, "run only this seed of TestRandomMerges")
 
 // model is a table in memory: (id, a, b, p), -1 for NULL.
 type model [][4]int
@@ -150,11 +150,11 @@ func (sc *scenario) add(c table.Clause, cond func(t, s [4]int) bool, row func(t,
 
 // outcome is what a merge must do.
 type outcome struct {
-	rows                         model
-	ambiguous                    bool
-	inserted, updated, deleted   int64
-	unchanged                    int64
-	matchedClauses, plainDeletes int
+	rows                       model
+	ambiguous                  bool
+	inserted, updated, deleted int64
+	unchanged                  int64
+	matchedClauses             int
 }
 
 // apply merges in memory, one pair at a time.

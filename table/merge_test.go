@@ -33,6 +33,7 @@ func keyed(l *lake, c table.Create) *table.Table {
 
 func TestMergeUpsert(t *testing.T) {
 	onStores(t, func(t *testing.T, l *lake) {
+		t.Helper()
 		tab := keyed(l, table.Create{})
 		res, err := tab.Merge(t.Context(), l.eng, table.Merge{
 			Source: values("id, name, n", "(2, 'B', 21)", "(3, 'c', 30)"), On: "t.id = s.id",

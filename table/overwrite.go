@@ -122,7 +122,7 @@ func (c *Change) overwriteSchema(ctx context.Context, eng Engine, src Query) err
 	if c.shape.mapping != txlog.MappingNone {
 		return fmt.Errorf("%w: replacing the schema of a table with column mapping", ErrUnsupported)
 	}
-	fields, err := outputOf(ctx, eng, src)
+	fields, err := typesOf(ctx, eng, src)
 	if err != nil {
 		return err
 	}

@@ -20,9 +20,11 @@ func parted(l *lake, c table.Create) *table.Table {
 
 func TestOverwriteWholeTable(t *testing.T) {
 	onStores(t, func(t *testing.T, l *lake) {
+		t.Helper()
 		tab := parted(l, table.Create{})
-		res, err := tab.Overwrite(t.Context(), l.eng, table.Overwrite{Source: values("id, p", "(9, 'z')"),
-			Meta: table.ChangeMeta{Txns: []txlog.Txn{{AppID: "task", Version: 3}}}})
+		res, err := tab.Overwrite(t.Context(), l.eng, table.Overwrite{
+			Source: values("id, p", "(9, 'z')"), Meta: table.ChangeMeta{Txns: []txlog.Txn{{AppID: "task", Version: 3}}},
+		})
 		if err != nil || res.RowsDeleted != 6 || res.RowsInserted != 1 || res.FilesRemoved != 3 {
 			t.Fatalf("%+v %v", res, err)
 		}

@@ -88,8 +88,16 @@ func parseSize(text string) (int64, error) {
 		suffix string
 		factor int64
 	}{
-		{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"kb", 1 << 10}, {"mb", 1 << 20}, {"gb", 1 << 30},
-		{"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"b", 1},
+		{"kib", 1 << 10},
+		{"mib", 1 << 20},
+		{"gib", 1 << 30},
+		{"kb", 1 << 10},
+		{"mb", 1 << 20},
+		{"gb", 1 << 30},
+		{"k", 1 << 10},
+		{"m", 1 << 20},
+		{"g", 1 << 30},
+		{"b", 1 << 0},
 	} {
 		if rest, ok := strings.CutSuffix(s, u.suffix); ok {
 			s, factor = strings.TrimSpace(rest), u.factor

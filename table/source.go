@@ -25,6 +25,49 @@ func outputOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
 	return rows.Columns, nil
 }
 
+// typesOf asks the engine for the columns of a SELECT as a table would hold them. Where outputOf shows a value in a
+// type that is near, this refuses it and says which cast to write.
+//
+// Errors: *SQLError for a column that no Delta type holds.
+func typesOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
+	st, err := eng.Parse(ctx, Parse{SQL: q.SQL, TimeZone: q.TimeZone, Schemas: func(r TableRef) (*txlog.Schema, error) {
+		for name, rel := range q.Relations {
+			if !strings.EqualFold(name, r.Key()) {
+				continue
+			}
+			if rel.Schema != nil && !rel.Position {
+				return rel.Schema, nil
+			}
+			fields, err := outputOf(ctx, eng, Query{
+				SQL: "SELECT * FROM " + QuoteIdent(sourceRelation), Relations: map[string]Relation{sourceRelation: rel}, TimeZone: q.TimeZone,
+			})
+			return &txlog.Schema{Fields: fields}, err
+		}
+		return nil, fmt.Errorf("%w: the source names table %q", ErrInvalidRequest, r.Key())
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of the source: %w", err)
+	}
+	return st.Output, nil
+}
+
+// typed gives fields the types that typesOf finds for a source.
+func typed(ctx context.Context, eng Engine, q Query, fields []txlog.Field) ([]txlog.Field, error) {
+	all, err := typesOf(ctx, eng, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]txlog.Field, 0, len(fields))
+	for _, f := range fields {
+		for _, t := range all {
+			if t.Name == f.Name {
+				out = append(out, t)
+			}
+		}
+	}
+	return out, nil
+}
+
 // scratch is rows that the engine keeps for the length of one operation, outside any table.
 type scratch struct {
 	schema *txlog.Schema
