@@ -66,13 +66,13 @@ func (w *wreck) edit(name string, change func([]byte) []byte) {
 	w.write(name, b)
 }
 
-func (w *wreck) replace(name, old, new string) {
+func (w *wreck) replace(name, from, to string) {
 	w.t.Helper()
-	w.edit(name, func(b []byte) []byte { return []byte(strings.Replace(string(b), old, new, 1)) })
+	w.edit(name, func(b []byte) []byte { return []byte(strings.Replace(string(b), from, to, 1)) })
 }
 
-// file is the i-th live data file, vector the first vector's file.
-func (w *wreck) file(i int) string { return w.tab.Snapshot().Files().Path(i) }
+// file is a live data file, vector the file of a vector.
+func (w *wreck) file() string { return w.tab.Snapshot().Files().Path(0) }
 
 func (w *wreck) vector() string {
 	w.t.Helper()
@@ -86,8 +86,10 @@ func (w *wreck) vector() string {
 	return ""
 }
 
-func commitName(v int) string     { return fmt.Sprintf("_delta_log/%020d.json", v) }
-func checkpointName(v int) string { return fmt.Sprintf("_delta_log/%020d.checkpoint.parquet", v) }
+func commitName(v int) string { return fmt.Sprintf("_delta_log/%020d.json", v) }
+
+// checkpoint3 is the checkpoint of the table that most plants damage.
+const checkpoint3 = "_delta_log/00000000000000000003.checkpoint.parquet"
 
 // The plants: each damages one thing, fsck must find it and nothing worse.
 func TestFsckFindsPlants(t *testing.T) {
@@ -107,16 +109,16 @@ func TestFsckFindsPlants(t *testing.T) {
 		{"missing old version", nil, func(w *wreck) { w.remove(commitName(2)) }, false, table.VersionMissing, nil},
 		{"missing beginning without a checkpoint", nil, func(w *wreck) {
 			w.remove(commitName(0))
-			w.remove(checkpointName(3))
+			w.remove(checkpoint3)
 		}, false, table.VersionMissing, []table.FindingClass{table.LogUnreadable, table.HintAstray}},
 		{"commit cut short", nil, func(w *wreck) { w.edit(commitName(5), func(b []byte) []byte { return b[:len(b)/2] }) }, false, table.CommitDamaged, []table.FindingClass{table.LogUnreadable}},
 		{"commit not JSON", nil, func(w *wreck) { w.edit(commitName(2), func([]byte) []byte { return []byte("\x1f\x8b gzip") }) }, false, table.CommitDamaged, nil},
 		{"no protocol", nil, func(w *wreck) {
-			w.remove(checkpointName(3))
+			w.remove(checkpoint3)
 			w.replace(commitName(0), `{"protocol":`, `{"was":`)
 		}, false, table.StateIncomplete, []table.FindingClass{table.HintAstray}},
 		{"no metadata", nil, func(w *wreck) {
-			w.remove(checkpointName(3))
+			w.remove(checkpoint3)
 			w.replace(commitName(0), `{"metaData":`, `{"was":`)
 		}, false, table.StateIncomplete, []table.FindingClass{table.HintAstray}},
 		{"file live twice", nil, func(w *wreck) {
@@ -168,19 +170,19 @@ func TestFsckFindsPlants(t *testing.T) {
 			})
 		}, false, table.CheckpointKeepsFile, nil},
 		{"part of a checkpoint missing", nil, func(w *wreck) {
-			w.write("_delta_log/00000000000000000002.checkpoint.0000000001.0000000002.parquet", w.read(checkpointName(3)))
+			w.write("_delta_log/00000000000000000002.checkpoint.0000000001.0000000002.parquet", w.read(checkpoint3))
 		}, false, table.CheckpointPartGone, nil},
 		{"checkpoint damaged", nil, func(w *wreck) {
-			w.edit(checkpointName(3), func(b []byte) []byte { return b[:len(b)-20] })
+			w.edit(checkpoint3, func(b []byte) []byte { return b[:len(b)-20] })
 		}, false, table.CheckpointDamaged, nil},
-		{"hint to a checkpoint that is not there", nil, func(w *wreck) { w.remove(checkpointName(3)) }, false, table.HintAstray, nil},
+		{"hint to a checkpoint that is not there", nil, func(w *wreck) { w.remove(checkpoint3) }, false, table.HintAstray, nil},
 		{"checksum file disagrees", nil, func(w *wreck) {
 			w.write("_delta_log/00000000000000000005.crc", []byte(`{"tableSizeBytes":1,"numFiles":2,"numMetadata":1,"numProtocol":1}`))
 		}, false, table.ChecksumDiffers, nil},
-		{"data file missing", nil, func(w *wreck) { w.remove(w.file(0)) }, false, table.FileMissing, nil},
-		{"data file of another size", nil, func(w *wreck) { w.edit(w.file(0), func(b []byte) []byte { return append(b, 0) }) }, false, table.FileSizeDiffers, nil},
+		{"data file missing", nil, func(w *wreck) { w.remove(w.file()) }, false, table.FileMissing, nil},
+		{"data file of another size", nil, func(w *wreck) { w.edit(w.file(), func(b []byte) []byte { return append(b, 0) }) }, false, table.FileSizeDiffers, nil},
 		{"footer unreadable", nil, func(w *wreck) {
-			w.edit(w.file(0), func(b []byte) []byte { b[len(b)-6] ^= 0xff; return b })
+			w.edit(w.file(), func(b []byte) []byte { b[len(b)-6] ^= 0xff; return b })
 		}, false, table.FooterUnreadable, nil},
 		{"rows differ from numRecords", nil, func(w *wreck) { w.replace(commitName(5), `\"numRecords\":5`, `\"numRecords\":6`) }, false, table.RowCountDiffers, nil},
 		{"bound excludes a value", nil, func(w *wreck) { w.replace(commitName(5), `n000000034`, `n000000033`) }, true, table.BoundExcludes, nil},
@@ -213,7 +215,7 @@ func TestFsckFindsPlants(t *testing.T) {
 			})
 		}, true, table.NotNullBroken, nil},
 		{"damaged page under a sound footer", nil, func(w *wreck) {
-			w.edit(w.file(0), func(b []byte) []byte {
+			w.edit(w.file(), func(b []byte) []byte {
 				for i := 4; i < 60; i++ {
 					b[i] ^= 0x5a
 				}
@@ -221,7 +223,7 @@ func TestFsckFindsPlants(t *testing.T) {
 			})
 		}, true, table.RowsUnreadable, nil},
 		{"path that leaves the table", nil, func(w *wreck) {
-			w.replace(commitName(5), w.file(0), "/etc/passwd")
+			w.replace(commitName(5), w.file(), "/etc/passwd")
 		}, false, table.PathUnusable, nil},
 		{"partition value of another type", func(b *tabletest.Builder) *tabletest.Builder {
 			return b.Columns("id bigint, day date").PartitionBy("day").Rows(3).Commit()

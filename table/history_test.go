@@ -69,7 +69,10 @@ func TestHistoryTellsWhatHappened(t *testing.T) {
 		t.Errorf("%d versions, want %d", n, len(want))
 	}
 	limited := 0
-	for range u.tab.History(t.Context(), txlog.HistoryOptions{Limit: 2}) {
+	for _, err := range u.tab.History(t.Context(), txlog.HistoryOptions{Limit: 2}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		limited++
 	}
 	old, err := u.tab.At(t.Context(), 1)
@@ -77,7 +80,10 @@ func TestHistoryTellsWhatHappened(t *testing.T) {
 		t.Fatal(err)
 	}
 	pinned := 0
-	for range old.History(t.Context()) {
+	for _, err := range old.History(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		pinned++
 	}
 	if limited != 2 || pinned != 2 {

@@ -137,6 +137,13 @@ func TestVacuumSparesWhatIsRetained(t *testing.T) {
 				h.note()
 				h.checkRetained(res.Cutoff)
 			}
+			u.clock.Advance(time.Second)
+			if _, err := u.tab.Vacuum(t.Context(), table.Vacuum{Retain: new(time.Duration), Force: true}); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := u.keys(), u.needed(); !slices.Equal(got, want) {
+				t.Errorf("with no retention %v are left, want %v", got, want)
+			}
 			if deleted == 0 {
 				t.Error("nothing was ever deleted: this history tests nothing")
 			}
@@ -149,9 +156,12 @@ func (h *history) checkRetained(cutoff time.Time) {
 	h.t.Helper()
 	newest := h.tab.Snapshot().Version()
 	for v := txlog.Version(0); v <= newest; v++ {
-		until := h.clock.Now()
-		if next, ok := h.when[v+1]; ok {
-			until = next
+		until := h.clock.Now() // or when the next version that this history knows was committed
+		for next := v + 1; next <= newest; next++ {
+			if when, ok := h.when[next]; ok {
+				until = when
+				break
+			}
 		}
 		want, known := h.rows[v]
 		if !known || until.Before(cutoff) {

@@ -77,8 +77,9 @@ func hasBounds(k txlog.Kind) bool {
 	case txlog.KindString, txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte, txlog.KindFloat,
 		txlog.KindDouble, txlog.KindDate, txlog.KindDecimal, txlog.KindTimestamp, txlog.KindTimestampNTZ:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // Engines cut files between row groups, which hold up to some hundred thousand rows. Files that shall hold less than a

@@ -29,7 +29,7 @@ import (
 // The first column numbers the rows from 0; the values of the others follow from that number and their type. Unless
 // Columns says otherwise there are "id bigint not null, name string, value double".
 type Builder struct {
-	t           testing.TB
+	tb          testing.TB
 	store       objectstore.Store
 	path        string
 	clock       clock.Clock
@@ -56,17 +56,17 @@ type place struct {
 func Start() time.Time { return time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC) }
 
 // New starts a table called "t" in a store in memory with a clock of its own and seeded randomness.
-func New(t testing.TB) *Builder {
-	t.Helper()
+func New(tb testing.TB) *Builder {
+	tb.Helper()
 	c := clock.NewStepping(Start())
-	return On(t, mem.New(t.Name(), mem.WithClock(c)), "t", c)
+	return On(tb, mem.New(tb.Name(), mem.WithClock(c)), "t", c)
 }
 
 // On starts a table at a path of a store.
-func On(t testing.TB, store objectstore.Store, path string, c clock.Clock) *Builder {
-	t.Helper()
+func On(tb testing.TB, store objectstore.Store, path string, c clock.Clock) *Builder {
+	tb.Helper()
 	return &Builder{
-		t: t, store: store, path: path, clock: c, columns: "id bigint not null, name string, value double",
+		tb: tb, store: store, path: path, clock: c, columns: "id bigint not null, name string, value double",
 		options: table.Options{Log: txlog.Options{Clock: c, Rand: clock.SeededRand(1)}},
 		where:   map[int64]place{},
 	}
@@ -97,33 +97,33 @@ func (b *Builder) Clock() *clock.Manual {
 }
 
 // Log is the table's log. It creates the table where there is none yet.
-func (b *Builder) Log() *txlog.Log { b.t.Helper(); b.create(); return b.log }
+func (b *Builder) Log() *txlog.Log { b.tb.Helper(); b.create(); return b.log }
 
 // create commits version 0.
 func (b *Builder) create() {
-	b.t.Helper()
+	b.tb.Helper()
 	if b.log != nil {
 		return
 	}
 	var err error
 	if b.schema, err = txlog.ParseColumns(b.columns); err != nil {
-		b.t.Fatalf("columns %q: %v", b.columns, err)
+		b.tb.Fatalf("columns %q: %v", b.columns, err)
 	}
-	tab, err := table.CreateTable(b.t.Context(), b.store, b.path, table.Create{
+	tab, err := table.CreateTable(b.tb.Context(), b.store, b.path, table.Create{
 		Schema: b.schema, PartitionBy: b.partitionBy, Properties: b.properties,
 	}, b.options)
 	if err != nil {
-		b.t.Fatalf("create: %v", err)
+		b.tb.Fatalf("create: %v", err)
 	}
 	b.log, b.snap = tab.Log(), tab.Snapshot()
 	if b.schema, err = b.snap.Schema(); err != nil {
-		b.t.Fatal(err)
+		b.tb.Fatal(err)
 	}
 }
 
 // Rows adds n rows to the next commit: one file, or one for each partition.
 func (b *Builder) Rows(n int) *Builder {
-	b.t.Helper()
+	b.tb.Helper()
 	b.create()
 	parts := map[string][]int64{}
 	for range n {
@@ -142,7 +142,7 @@ func (b *Builder) Rows(n int) *Builder {
 
 // file writes the rows ids as one data file.
 func (b *Builder) file(ids []int64) {
-	b.t.Helper()
+	b.tb.Helper()
 	var fields []txlog.Field
 	partition := map[string]string{}
 	for _, f := range b.schema.Fields {
@@ -150,20 +150,20 @@ func (b *Builder) file(ids []int64) {
 			fields = append(fields, f)
 			continue
 		}
-		text, err := txlog.PartitionText(f.Type, partitionValue(b.t, f.Type, ids[0]%3))
+		text, err := txlog.PartitionText(f.Type, partitionValue(b.tb, f.Type, ids[0]%3))
 		if err != nil {
-			b.t.Fatalf("partition value of %s: %v", f.Name, err)
+			b.tb.Fatalf("partition value of %s: %v", f.Name, err)
 		}
 		partition[f.PhysicalName(b.snap.Mapping())] = text
 	}
 	var out bytes.Buffer
 	columns := make([]parquetio.Column, len(fields))
 	for i, f := range fields {
-		columns[i] = column(b.t, f, b.snap.Mapping())
+		columns[i] = column(b.tb, f, b.snap.Mapping())
 	}
 	w, err := parquetio.NewWriter(&out, columns, parquetio.Options{Codec: "snappy"})
 	if err != nil {
-		b.t.Fatal(err)
+		b.tb.Fatal(err)
 	}
 	name := "part-" + clock.NewUUID(b.options.Log.Rand) + ".parquet"
 	for n, id := range ids {
@@ -172,15 +172,15 @@ func (b *Builder) file(ids []int64) {
 			row[i] = value(f, id)
 		}
 		if err := w.WriteRow(row); err != nil {
-			b.t.Fatal(err)
+			b.tb.Fatal(err)
 		}
-		b.where[id] = place{name, uint64(n)} //nolint:gosec // an index
+		b.where[id] = place{name, uint64(n)}
 	}
 	if err := w.Close(); err != nil {
-		b.t.Fatal(err)
+		b.tb.Fatal(err)
 	}
-	if _, err := b.store.Put(b.t.Context(), b.log.Key(name), objectstore.Bytes(out.Bytes()), objectstore.CreateOnly); err != nil {
-		b.t.Fatal(err)
+	if _, err := b.store.Put(b.tb.Context(), b.log.Key(name), objectstore.Bytes(out.Bytes()), objectstore.CreateOnly); err != nil {
+		b.tb.Fatal(err)
 	}
 	b.pending = append(b.pending, &txlog.Add{
 		Path: name, PartitionValues: partition, Size: int64(out.Len()), ModificationTime: b.clock.Now().UnixMilli(),
@@ -190,7 +190,7 @@ func (b *Builder) file(ids []int64) {
 
 // stats are exact: values rise with the id, or there is no order at all.
 func (b *Builder) stats(fields []txlog.Field, ids []int64) string {
-	b.t.Helper()
+	b.tb.Helper()
 	wanted := b.snap.StatsColumns()
 	var leaves []txlog.LeafStats
 	for _, f := range fields {
@@ -210,7 +210,7 @@ func (b *Builder) stats(fields []txlog.Field, ids []int64) string {
 	}
 	text, err := txlog.BuildStats(int64(len(ids)), leaves, true)
 	if err != nil {
-		b.t.Fatal(err)
+		b.tb.Fatal(err)
 	}
 	return text
 }
@@ -226,43 +226,43 @@ func (b *Builder) Action(a ...txlog.Action) *Builder { b.pending = append(b.pend
 
 // Commit makes what was added visible as one version; without anything it commits an empty one.
 func (b *Builder) Commit() *Builder {
-	b.t.Helper()
+	b.tb.Helper()
 	b.create()
 	return b.commit("WRITE")
 }
 
 func (b *Builder) commit(operation string) *Builder {
-	b.t.Helper()
+	b.tb.Helper()
 	if m := b.Clock(); m != nil {
 		m.Advance(time.Minute)
 	}
 	tx := b.log.Begin(b.snap, txlog.Operation{Name: operation, Parameters: map[string]string{}})
 	tx.Stage(b.pending...)
-	if _, err := tx.Commit(b.t.Context()); err != nil {
-		b.t.Fatalf("commit: %v", err)
+	if _, err := tx.Commit(b.tb.Context()); err != nil {
+		b.tb.Fatalf("commit: %v", err)
 	}
 	b.pending = nil
 	return b.refresh()
 }
 
 func (b *Builder) refresh() *Builder {
-	b.t.Helper()
+	b.tb.Helper()
 	var err error
-	if b.snap, err = b.log.Update(b.t.Context(), b.snap); err != nil {
-		b.t.Fatalf("read back: %v", err)
+	if b.snap, err = b.log.Update(b.tb.Context(), b.snap); err != nil {
+		b.tb.Fatalf("read back: %v", err)
 	}
 	return b
 }
 
 // DeleteRows deletes rows by their number, with deletion vectors, in a commit of its own.
 func (b *Builder) DeleteRows(ids ...int64) *Builder {
-	b.t.Helper()
+	b.tb.Helper()
 	b.create()
 	byFile := map[string]*roaring64.Bitmap{}
 	for _, id := range ids {
 		at, ok := b.where[id]
 		if !ok {
-			b.t.Fatalf("row %d was never written", id)
+			b.tb.Fatalf("row %d was never written", id)
 		}
 		if byFile[at.path] == nil {
 			byFile[at.path] = roaring64.New()
@@ -275,28 +275,28 @@ func (b *Builder) DeleteRows(ids ...int64) *Builder {
 	for _, p := range paths {
 		i, ok := b.snap.FileByPath(p)
 		if !ok {
-			b.t.Fatalf("file %s is not live", p)
+			b.tb.Fatalf("file %s is not live", p)
 		}
 		if d := b.snap.Files().DeletionVector(i); d != nil {
-			old, err := b.log.ReadDeletionVector(b.t.Context(), d, -1)
+			old, err := b.log.ReadDeletionVector(b.tb.Context(), d, -1)
 			if err != nil {
-				b.t.Fatal(err)
+				b.tb.Fatal(err)
 			}
 			byFile[p].Or(old)
 		}
 		gone = append(gone, i)
 		bitmaps = append(bitmaps, byFile[p])
 	}
-	vectors, err := b.log.WriteDeletionVectors(b.t.Context(), bitmaps)
+	vectors, err := b.log.WriteDeletionVectors(b.tb.Context(), bitmaps)
 	if err != nil {
-		b.t.Fatalf("write deletion vectors: %v", err)
+		b.tb.Fatalf("write deletion vectors: %v", err)
 	}
 	now := b.clock.Now().UnixMilli()
 	for n, i := range gone {
 		add := b.snap.Files().Add(i)
 		add.DataChange, add.DeletionVector = true, vectors[n]
 		if add.Stats, err = txlog.WidenStats(add.Stats); err != nil {
-			b.t.Fatal(err)
+			b.tb.Fatal(err)
 		}
 		b.pending = append(b.pending, b.snap.Files().Remove(i, now, true), add)
 	}
@@ -305,29 +305,29 @@ func (b *Builder) DeleteRows(ids ...int64) *Builder {
 
 // Checkpoint writes a checkpoint of the newest version.
 func (b *Builder) Checkpoint() *Builder {
-	b.t.Helper()
+	b.tb.Helper()
 	b.create()
-	if err := b.log.Checkpoint(b.t.Context(), b.snap); err != nil {
-		b.t.Fatalf("checkpoint: %v", err)
+	if err := b.log.Checkpoint(b.tb.Context(), b.snap); err != nil {
+		b.tb.Fatalf("checkpoint: %v", err)
 	}
 	return b
 }
 
 // Open opens the table. At the end of the test fsck must find nothing.
 func (b *Builder) Open() *table.Table {
-	b.t.Helper()
+	b.tb.Helper()
 	tab := b.OpenDamaged()
-	Sound(b.t, tab)
+	Sound(b.tb, tab)
 	return tab
 }
 
 // OpenDamaged opens the table without the fsck at the end: for tests that break it on purpose.
 func (b *Builder) OpenDamaged() *table.Table {
-	b.t.Helper()
+	b.tb.Helper()
 	b.create()
-	tab, err := table.Open(b.t.Context(), b.store, b.path, b.options)
+	tab, err := table.Open(b.tb.Context(), b.store, b.path, b.options)
 	if err != nil {
-		b.t.Fatalf("open: %v", err)
+		b.tb.Fatalf("open: %v", err)
 	}
 	return tab
 }
@@ -347,8 +347,9 @@ func value(f txlog.Field, id int64) any {
 		return id%2 == 0
 	case txlog.KindDecimal:
 		return big.NewInt(id)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // literal is the same as a bound of statistics, nil where there is none.
@@ -372,8 +373,8 @@ func literal(f txlog.Field, id int64) *txlog.Literal {
 }
 
 // partitionValue is one of three values of a partition column, as txlog.PartitionText wants it.
-func partitionValue(t testing.TB, typ *txlog.DataType, n int64) any {
-	t.Helper()
+func partitionValue(tb testing.TB, typ *txlog.DataType, n int64) any {
+	tb.Helper()
 	switch typ.Kind {
 	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte:
 		return n
@@ -381,14 +382,15 @@ func partitionValue(t testing.TB, typ *txlog.DataType, n int64) any {
 		return fmt.Sprintf("p%d", n)
 	case txlog.KindDate:
 		return txlog.Date(n)
+	default:
+		tb.Fatalf("no partition values of type %s", typ.SQL())
+		return nil
 	}
-	t.Fatalf("no partition values of type %s", typ.SQL())
-	return nil
 }
 
 // column describes a column for parquetio.
-func column(t testing.TB, f txlog.Field, m txlog.ColumnMapping) parquetio.Column {
-	t.Helper()
+func column(tb testing.TB, f txlog.Field, m txlog.ColumnMapping) parquetio.Column {
+	tb.Helper()
 	kinds := map[txlog.Kind]parquetio.Kind{
 		txlog.KindLong: parquetio.KindLong, txlog.KindInteger: parquetio.KindInteger, txlog.KindShort: parquetio.KindShort,
 		txlog.KindByte: parquetio.KindByte, txlog.KindDate: parquetio.KindDate, txlog.KindTimestamp: parquetio.KindTimestamp,
@@ -398,7 +400,7 @@ func column(t testing.TB, f txlog.Field, m txlog.ColumnMapping) parquetio.Column
 	}
 	k, ok := kinds[f.Type.Kind]
 	if !ok {
-		t.Fatalf("column %s: no rows of type %s", f.Name, f.Type.SQL())
+		tb.Fatalf("column %s: no rows of type %s", f.Name, f.Type.SQL())
 	}
 	c := parquetio.Column{
 		Name: f.PhysicalName(m), Kind: k, Precision: f.Type.Precision, Scale: f.Type.Scale, Nullable: f.Nullable,

@@ -46,24 +46,24 @@ func Query(ctx context.Context, eng table.Engine, q table.Query) (Multiset, erro
 }
 
 // Rows reads all rows of a table at the version of its handle.
-func Rows(t testing.TB, eng table.Engine, tab *table.Table) Multiset {
-	t.Helper()
-	rel, _, err := tab.Relation(t.Context(), table.ScanOptions{})
+func Rows(tb testing.TB, eng table.Engine, tab *table.Table) Multiset {
+	tb.Helper()
+	rel, _, err := tab.Relation(tb.Context(), table.ScanOptions{})
 	if err != nil {
-		t.Fatalf("scan %s: %v", tab.URL(), err)
+		tb.Fatalf("scan %s: %v", tab.URL(), err)
 	}
-	rows, err := Query(t.Context(), eng, table.Query{SQL: "SELECT * FROM t", Relations: map[string]table.Relation{"t": rel}})
+	rows, err := Query(tb.Context(), eng, table.Query{SQL: "SELECT * FROM t", Relations: map[string]table.Relation{"t": rel}})
 	if err != nil {
-		t.Fatalf("read %s: %v", tab.URL(), err)
+		tb.Fatalf("read %s: %v", tab.URL(), err)
 	}
 	return rows
 }
 
 // Same fails the test when the rows differ, and shows some of the difference.
-func Same(t testing.TB, what string, got, want Multiset) {
-	t.Helper()
+func Same(tb testing.TB, what string, got, want Multiset) {
+	tb.Helper()
 	if d := got.Diff(want); d != "" {
-		t.Errorf("%s: %d rows, want %d:\n%s", what, got.Len(), want.Len(), d)
+		tb.Errorf("%s: %d rows, want %d:\n%s", what, got.Len(), want.Len(), d)
 	}
 }
 
