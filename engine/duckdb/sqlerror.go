@@ -16,8 +16,8 @@ import (
 
 // Settings of lake.yml that raise the bounds of a call.
 const (
-	memorySetting   = "engine.memory"
-	tempDiskSetting = "engine.temp_disk"
+	memorySetting   = "engines.duckdb.memory"
+	tempDiskSetting = "engines.duckdb.max_temp"
 )
 
 // errEngine is what DuckDB says of itself rather than of the SQL or the files. Terminal.

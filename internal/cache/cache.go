@@ -35,7 +35,7 @@ import (
 var ErrDamaged = errors.New("object is damaged")
 
 // Setting raises the bound on bytes in lake.yml.
-const Setting = "cache.max_bytes"
+const Setting = "cache.max"
 
 // Options of a [Cache]. The zero value works.
 type Options struct {
