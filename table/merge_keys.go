@@ -2,8 +2,10 @@ package table
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,15 +29,11 @@ func (r *merging) prune(ctx context.Context) error {
 	if ref.Predicate != nil {
 		parts = append(parts, ref.Predicate)
 	}
-	for _, e := range r.equal {
-		p, err := r.keyPredicate(ctx, e)
-		if err != nil {
-			return err
-		}
-		if p != nil {
-			parts = append(parts, p)
-		}
+	keys, err := r.keyPredicates(ctx)
+	if err != nil {
+		return fmt.Errorf("read the keys of the source: %w", err)
 	}
+	parts = append(parts, keys...)
 	var predicate *txlog.Predicate
 	if len(parts) > 0 {
 		predicate = txlog.And(parts...)
@@ -50,35 +48,86 @@ func (r *merging) prune(ctx context.Context) error {
 	return nil
 }
 
-// keyPredicate is what the source's values of one key column say about target rows that match; nil: nothing.
-func (r *merging) keyPredicate(ctx context.Context, e equality) (*txlog.Predicate, error) {
-	target, err := r.c.shape.schema.Lookup(e.target)
+// keyPredicates is what the source's values of the key columns say about target rows that match, in one query.
+func (r *merging) keyPredicates(ctx context.Context) ([]*txlog.Predicate, error) {
+	var keys []equality
+	var columns []string
+	for _, e := range r.equal {
+		target, err := r.c.shape.schema.Lookup(e.target)
+		if err != nil {
+			return nil, err
+		}
+		source, err := r.source.schema.Lookup(e.source)
+		if err != nil {
+			return nil, err
+		}
+		if !sameOrder(target.Type.Kind, source.Type.Kind) {
+			continue
+		}
+		column, from := qualified("s", e.source), " FROM "+QuoteIdent(sourceRelation)+" AS s"
+		keys = append(keys, e)
+		columns = append(columns,
+			"(SELECT list(v) FROM (SELECT DISTINCT "+column+" AS v"+from+" LIMIT "+metric(keysMax+2)+"))",
+			"(SELECT min("+column+")"+from+")", "(SELECT max("+column+")"+from+")")
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	row, types, err := r.one(ctx, "SELECT "+strings.Join(columns, ", "))
 	if err != nil {
 		return nil, err
 	}
-	source, err := r.source.schema.Lookup(e.source)
+	out := make([]*txlog.Predicate, len(keys))
+	for i, e := range keys {
+		if out[i], err = keyPredicate(e, row[3*i:3*i+3], types[3*i+1].Type); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// one runs a query that gives one row.
+func (r *merging) one(ctx context.Context, sql string) (out []any, types []txlog.Field, err error) {
+	rows, err := r.eng.Query(ctx, Query{SQL: sql, Relations: r.relations(nil), TimeZone: r.Source.TimeZone})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if !sameOrder(target.Type.Kind, source.Type.Kind) {
-		return nil, nil //nolint:nilnil // nothing is known
+	defer func() { err = joinErrors(err, rows.Close()) }()
+	for row, err := range rows.All {
+		if err != nil {
+			return nil, nil, err
+		}
+		out = slices.Clone(row)
 	}
-	column := qualified("s", e.source)
-	from := " FROM " + QuoteIdent(sourceRelation) + " AS s"
-	values, err := r.literals(ctx, "SELECT DISTINCT "+column+from+" LIMIT "+metric(keysMax+2))
-	if err != nil {
-		return nil, fmt.Errorf("read the keys of the source: %w", err)
+	if len(out) != len(rows.Columns) || len(out) == 0 {
+		return nil, nil, errors.New("engine answered without a row")
 	}
-	if len(values) <= keysMax {
+	return out, rows.Columns, nil
+}
+
+// keyPredicate is what the distinct values of a key, or where there are many their range, say. answer is the list,
+// the least and the greatest value; t is their type.
+func keyPredicate(e equality, answer []any, t *txlog.DataType) (*txlog.Predicate, error) {
+	list, ok := answer[0].([]any)
+	if !ok {
+		return nil, fmt.Errorf("engine answered with a %T", answer[0])
+	}
+	many := len(list) > keysMax
+	if many {
+		list = answer[1:]
+	}
+	values := make([]txlog.Literal, len(list))
+	for i, v := range list {
+		if values[i], ok = literal(v, t); !ok {
+			return nil, fmt.Errorf("engine answered with a %T", v)
+		}
+	}
+	if !many {
 		return keyList(e, values), nil
 	}
-	bounds, err := r.literals(ctx, "SELECT unnest([min("+column+"), max("+column+")])"+from)
-	if err != nil || len(bounds) != 2 {
-		return nil, err
-	}
 	between := txlog.And(
-		&txlog.Predicate{Op: txlog.OpGe, Column: []string{e.target}, Values: bounds[:1]},
-		&txlog.Predicate{Op: txlog.OpLe, Column: []string{e.target}, Values: bounds[1:]},
+		&txlog.Predicate{Op: txlog.OpGe, Column: []string{e.target}, Values: values[:1]},
+		&txlog.Predicate{Op: txlog.OpLe, Column: []string{e.target}, Values: values[1:]},
 	)
 	if !e.nullSafe {
 		return between, nil
@@ -127,26 +176,6 @@ func sameOrder(a, b txlog.Kind) bool {
 	default:
 		return whole(a) && whole(b)
 	}
-}
-
-// literals runs a query of one column and returns its values as constants of a predicate.
-func (r *merging) literals(ctx context.Context, sql string) (out []txlog.Literal, err error) {
-	rows, err := r.eng.Query(ctx, Query{SQL: sql, Relations: r.relations(nil), TimeZone: r.Source.TimeZone})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = joinErrors(err, rows.Close()) }()
-	for row, err := range rows.All {
-		if err != nil {
-			return nil, err
-		}
-		l, ok := literal(row[0], rows.Columns[0].Type)
-		if !ok {
-			return nil, fmt.Errorf("engine answered with a %T", row[0])
-		}
-		out = append(out, l)
-	}
-	return out, nil
 }
 
 // literal turns a value of an engine's row into a constant.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -166,8 +167,19 @@ func (t *Table) replan(ctx context.Context, source Query, prepare func(context.C
 		if !errors.Is(err, txlog.ErrConflict) || readsTable(t, source) || int64(attempts) >= t.opts.limits().CommitAttempts {
 			return nil, err
 		}
+		// Losers of one race must not meet again in the next: they wait a random time, longer each round.
+		wait := replanWait << min(attempts-1, replanDoublings)
+		if err := t.opts.Log.Clock.Sleep(ctx, clock.Jitter(t.opts.Log.Rand, wait)); err != nil {
+			return nil, err
+		}
 		if err := t.Refresh(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
+
+// A plan made again waits up to replanWait, doubled up to replanDoublings times.
+const (
+	replanWait      = 50 * time.Millisecond
+	replanDoublings = 5
+)
