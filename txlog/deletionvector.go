@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -103,7 +104,7 @@ func uuidText(id []byte) string {
 // file, -1 when unknown. The caller owns the bitmap.
 //
 // Protocol: "Deletion Vectors". Errors match [ErrDeletionVector]; *limits.Error; the errors of the store.
-// Cost: nothing for inline vectors, else one ranged GET.
+// Cost: nothing for inline vectors, else two ranged GETs.
 func (l *Log) ReadDeletionVector(ctx context.Context, d *DeletionVectorDescriptor, numRecords int64) (*roaring64.Bitmap, error) {
 	if d == nil {
 		return roaring64.New(), nil
@@ -159,19 +160,12 @@ func (l *Log) vectorBlob(ctx context.Context, d *DeletionVectorDescriptor) ([]by
 	if d.Offset != nil {
 		offset = int64(*d.Offset)
 	}
-	frame := make([]byte, int64(d.SizeInBytes)+8)
-	if err := readRange(ctx, l.store, key, max(offset, 0), frame); err != nil {
-		return nil, fmt.Errorf("read deletion vector %s: %w", key, err)
+	if err := l.checkVectorFile(ctx, key); err != nil {
+		return nil, err
 	}
-	if offset == 0 {
-		// No known writer omits the offset; then the frame starts behind the version byte.
-		if frame[0] != vectorFileVersion {
-			return nil, fmt.Errorf("%w: file version %d", ErrDeletionVector, frame[0])
-		}
-		if err := readRange(ctx, l.store, key, 1, frame); err != nil {
-			return nil, fmt.Errorf("read deletion vector %s: %w", key, err)
-		}
-	} else if err := l.checkVectorFile(ctx, key); err != nil {
+	// No known writer omits the offset; without one the frame starts behind the version byte.
+	frame := make([]byte, int64(d.SizeInBytes)+8)
+	if err := l.readVectorFile(ctx, key, max(offset, 1), frame); err != nil {
 		return nil, err
 	}
 	blob := frame[4 : len(frame)-4]
@@ -187,11 +181,26 @@ func (l *Log) vectorBlob(ctx context.Context, d *DeletionVectorDescriptor) ([]by
 // checkVectorFile reads the version byte of a vector file.
 func (l *Log) checkVectorFile(ctx context.Context, key string) error {
 	var version [1]byte
-	if err := readRange(ctx, l.store, key, 0, version[:]); err != nil {
-		return fmt.Errorf("read deletion vector %s: %w", key, err)
+	if err := l.readVectorFile(ctx, key, 0, version[:]); err != nil {
+		return err
 	}
 	if version[0] != vectorFileVersion {
 		return fmt.Errorf("%w: file version %d", ErrDeletionVector, version[0])
+	}
+	return nil
+}
+
+// readVectorFile reads a part of a vector file. A file that is missing matches ErrFileGone, one that is too short
+// ErrDeletionVector.
+func (l *Log) readVectorFile(ctx context.Context, key string, offset int64, buf []byte) error {
+	err := readRange(ctx, l.store, key, offset, buf)
+	switch {
+	case errors.Is(err, objectstore.ErrNotFound):
+		return fmt.Errorf("read deletion vector: %w: %s: %w", ErrFileGone, key, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("read %s: %w: cut short", key, ErrDeletionVector)
+	case err != nil:
+		return fmt.Errorf("read deletion vector %s: %w", key, err)
 	}
 	return nil
 }

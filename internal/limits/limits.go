@@ -16,7 +16,6 @@ type Limits struct {
 	LogLineBytes          int64 // bytes of one line of a commit
 	CommitBytes           int64 // bytes of one commit, read or written
 	ActionsPerCommit      int64 // lines of one commit
-	JSONDepth             int64 // nesting of any JSON text from outside
 	SchemaBytes           int64 // bytes of a schemaString
 	SchemaDepth           int64 // nesting of types
 	Columns               int64 // leaves of a schema
@@ -29,7 +28,6 @@ type Limits struct {
 	LogObjects            int64 // objects that one listing of _delta_log may yield
 	CommitsPerReplay      int64 // commits replayed on top of a checkpoint
 	HintBytes             int64 // bytes of _last_checkpoint and version checksums
-	PathBytes             int64 // bytes of one decoded path
 	ParquetFooterBytes    int64 // bytes of a Parquet footer
 	ParquetPageBytes      int64 // bytes of a Parquet page, packed or not
 	ParquetPageValues     int64 // values of one Parquet page
@@ -69,7 +67,6 @@ func entries() []entry {
 		{"log_line_bytes", true, func(l *Limits) *int64 { return &l.LogLineBytes }, 64 * mib},
 		{"commit_bytes", true, func(l *Limits) *int64 { return &l.CommitBytes }, gib},
 		{"actions_per_commit", false, func(l *Limits) *int64 { return &l.ActionsPerCommit }, 1_000_000},
-		{"json_depth", false, func(l *Limits) *int64 { return &l.JSONDepth }, 256},
 		{"schema_bytes", true, func(l *Limits) *int64 { return &l.SchemaBytes }, 32 * mib},
 		{"schema_depth", false, func(l *Limits) *int64 { return &l.SchemaDepth }, 64},
 		{"columns", false, func(l *Limits) *int64 { return &l.Columns }, 10_000},
@@ -82,7 +79,6 @@ func entries() []entry {
 		{"log_objects", false, func(l *Limits) *int64 { return &l.LogObjects }, 5_000_000},
 		{"commits_per_replay", false, func(l *Limits) *int64 { return &l.CommitsPerReplay }, 1_000_000},
 		{"hint_bytes", true, func(l *Limits) *int64 { return &l.HintBytes }, 64 * mib},
-		{"path_bytes", true, func(l *Limits) *int64 { return &l.PathBytes }, 4 * kib},
 		{"parquet_footer_bytes", true, func(l *Limits) *int64 { return &l.ParquetFooterBytes }, 64 * mib},
 		{"parquet_page_bytes", true, func(l *Limits) *int64 { return &l.ParquetPageBytes }, 512 * mib},
 		{"parquet_page_values", false, func(l *Limits) *int64 { return &l.ParquetPageValues }, 20_000_000},

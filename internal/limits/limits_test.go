@@ -86,7 +86,7 @@ func TestErrorNamesLimitAndSetting(t *testing.T) {
 	}{
 		{Over("log_line_bytes", 20<<20, 16<<20), "limit log_line_bytes: 20 MB is over 16 MB; raise limits.log_line_bytes in lake.yml"},
 		{Over("models", 5001, 5000), "limit models: 5001 is over 5000; raise limits.models in lake.yml"},
-		{Over("path_bytes", 1000, 900), "limit path_bytes: 1000 bytes is over 900 bytes; raise limits.path_bytes in lake.yml"},
+		{Over("line_bytes", 1000, 900), "limit line_bytes: 1000 bytes is over 900 bytes; raise limits.line_bytes in lake.yml"},
 		{Over("commit_bytes", 3<<29, 1<<10), "limit commit_bytes: 1.5 GB is over 1 KB; raise limits.commit_bytes in lake.yml"},
 	} {
 		if got := tc.err.Error(); got != tc.want {
