@@ -2,6 +2,7 @@ package table
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -132,6 +133,9 @@ func (c *checking) deepRow(i int, fields []txlog.Field, row []any) {
 	for n, f := range fields {
 		there := asInt(row[1+3*n])
 		column := []string{f.Name}
+		if counted, ok := nullCount(stats, f.PhysicalName(s.Mapping())); ok && !vector && counted != total-there {
+			c.find(NullCountDiffers, name, "column %s has no value in %d rows, the statistics count %d", f.Name, total-there, counted)
+		}
 		if nulls := total - there; nulls > 0 {
 			if !f.Nullable {
 				c.find(NotNullBroken, name, "column %s has no value in %d rows", f.Name, nulls)
@@ -156,6 +160,19 @@ func (c *checking) deepRow(i int, fields []txlog.Field, row []any) {
 	if n, known := s.Files().NumRecords(i); known && !vector && n != total {
 		c.find(RowCountDiffers, name, "%d rows were read, the log says %d", total, n)
 	}
+}
+
+// nullCount is what the statistics count for a top-level column; false where they do not, or only roughly.
+func nullCount(stats *txlog.Stats, physical string) (int64, bool) {
+	if stats == nil || stats.TightBounds != nil && !*stats.TightBounds {
+		return 0, false
+	}
+	text, ok := stats.NullCount[physical].(json.Number)
+	if !ok {
+		return 0, false
+	}
+	n, err := text.Int64()
+	return n, err == nil
 }
 
 func asInt(v any) int64 {

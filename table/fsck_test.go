@@ -187,6 +187,7 @@ func TestFsckFindsPlants(t *testing.T) {
 		{"rows differ from numRecords", nil, func(w *wreck) { w.replace(commitName(5), `\"numRecords\":5`, `\"numRecords\":6`) }, false, table.RowCountDiffers, nil},
 		{"bound excludes a value", nil, func(w *wreck) { w.replace(commitName(5), `n000000034`, `n000000033`) }, true, table.BoundExcludes, nil},
 		{"null count wrong", nil, func(w *wreck) { w.replace(commitName(5), `\"value\":0`, `\"value\":5`) }, true, table.NullCountDiffers, []table.FindingClass{table.BoundExcludes}},
+		{"null count too large by one", nil, func(w *wreck) { w.replace(commitName(5), `\"value\":0`, `\"value\":1`) }, true, table.NullCountDiffers, nil},
 		{"vector missing", nil, func(w *wreck) { w.remove(w.vector()) }, false, table.VectorMissing, nil},
 		{"vector with a wrong checksum", nil, func(w *wreck) {
 			w.edit(w.vector(), func(b []byte) []byte { b[len(b)-1] ^= 1; return b })

@@ -35,7 +35,8 @@ type Optimize struct {
 	MaxFiles int
 	// DryRun plans and changes nothing. Sizes and numbers of new files are estimates then.
 	DryRun bool
-	Meta   ChangeMeta
+	// Meta: with Txns a run that finds nothing else to do commits them alone.
+	Meta ChangeMeta
 }
 
 // OptimizeResult says what an Optimize did, or would do. JSON names are stable; sizes in bytes, time in milliseconds.
@@ -45,6 +46,8 @@ type OptimizeResult struct {
 	VersionBefore txlog.Version `json:"version_before"`
 	VersionAfter  txlog.Version `json:"version_after"` // VersionBefore when nothing was to do
 	DryRun        bool          `json:"dry_run"`
+	// AlreadyDone: every txn entry of the request was in the table, nothing was planned.
+	AlreadyDone bool `json:"already_done"`
 
 	FilesConsidered        int   `json:"files_considered"` // live files in the partitions that Where keeps
 	FilesRemoved           int   `json:"files_removed"`
@@ -110,13 +113,19 @@ func (r *optimizing) loop(ctx context.Context) (*OptimizeResult, error) {
 		if err != nil {
 			return nil, err
 		}
-		plan, err := r.plan(ctx, s)
+		done, err := alreadyDone(s, r.o.Meta.Txns)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, r.discard(ctx, nil))
+		}
+		plan := &optimizePlan{}
+		if !done {
+			if plan, err = r.plan(ctx, s); err != nil {
+				return nil, errors.Join(err, r.discard(ctx, nil))
+			}
 		}
 		res := r.result(s, plan)
-		res.Attempts = attempt
-		if r.o.DryRun || len(plan.groups) == 0 {
+		res.Attempts, res.AlreadyDone = attempt, done
+		if done || r.o.DryRun || len(plan.groups)+len(r.o.Meta.Txns) == 0 {
 			return res, r.discard(ctx, nil)
 		}
 		err = r.stage(ctx, s, plan)

@@ -1,10 +1,12 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -141,7 +143,7 @@ func (r *optimizing) commit(ctx context.Context, s *txlog.Snapshot, p *optimizeP
 		res.RowsRewritten += done.rows
 	}
 	tx := r.t.log.Begin(s, txlog.Operation{
-		Name: "OPTIMIZE", Parameters: r.parameters(), Metrics: optimizeMetrics(res, sizesOut),
+		Name: cmp.Or(r.o.Meta.Operation, "OPTIMIZE"), Parameters: r.parameters(), Metrics: optimizeMetrics(res, sizesOut),
 		UserMetadata: r.o.Meta.UserMetadata, Tags: r.o.Meta.Tags, Extra: r.o.Meta.Extra,
 	})
 	tx.ReadFiles(read...)
@@ -174,7 +176,9 @@ func (r *optimizing) parameters() map[string]string {
 	if r.o.Where != "" {
 		predicate = append(predicate, r.o.Where)
 	}
-	return map[string]string{"predicate": jsonText(predicate), "zOrderBy": jsonText(append([]string{}, r.o.ZOrderBy...))}
+	p := map[string]string{"predicate": jsonText(predicate), "zOrderBy": jsonText(append([]string{}, r.o.ZOrderBy...))}
+	maps.Copy(p, r.o.Meta.Parameters)
+	return p
 }
 
 // optimizeMetrics are operationMetrics as Spark writes them for OPTIMIZE, and our counts of partitions and rows.

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type RestoreResult struct {
 	VersionAfter    txlog.Version `json:"version_after"`
 	RestoredVersion txlog.Version `json:"restored_version"`
 	DryRun          bool          `json:"dry_run"`
+	AlreadyDone     bool          `json:"already_done"` // every txn entry of the request was in the table
 
 	FilesRestored   int   `json:"files_restored"`
 	FilesRemoved    int   `json:"files_removed"`
@@ -112,9 +114,20 @@ func (t *Table) restore(ctx context.Context, r Restore) (*RestoreResult, error) 
 		if err != nil {
 			return nil, err
 		}
-		p, err := t.planRestore(s, target)
+		done, err := alreadyDone(s, r.Meta.Txns)
 		if err != nil {
 			return nil, err
+		}
+		p, err := t.planRestore(s, target, r.Meta.Txns)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			return &RestoreResult{
+				Table: t.URL(), Operation: "RESTORE", VersionBefore: s.Version(), VersionAfter: s.Version(),
+				RestoredVersion: target.Version(), DryRun: r.DryRun, AlreadyDone: true,
+				FilesAfter: s.Files().Len(), BytesAfter: s.SizeBytes(),
+			}, nil
 		}
 		p.res.DryRun, p.res.Attempts = r.DryRun, attempt
 		if err := t.checkPresent(ctx, target, p.back); err != nil {
@@ -154,7 +167,7 @@ type restorePlan struct {
 	res     *RestoreResult
 }
 
-func (t *Table) planRestore(s, target *txlog.Snapshot) (*restorePlan, error) {
+func (t *Table) planRestore(s, target *txlog.Snapshot, own []txlog.Txn) (*restorePlan, error) {
 	p := &restorePlan{res: &RestoreResult{
 		Table: t.URL(), Operation: "RESTORE", VersionBefore: s.Version(), VersionAfter: s.Version(),
 		RestoredVersion: target.Version(), FilesAfter: target.Files().Len(), BytesAfter: target.SizeBytes(),
@@ -172,9 +185,15 @@ func (t *Table) planRestore(s, target *txlog.Snapshot) (*restorePlan, error) {
 		return nil, fmt.Errorf("%w: the table is append only (%s) and the restore removes rows", ErrInvalidRequest, propAppendOnly)
 	}
 	p.actions = append(p.actions, restoredDomains(s, target)...)
-	txns := restoredTxns(s, target, t.opts.Log.Clock.Now().UnixMilli())
-	p.res.Txns = len(txns)
-	p.actions = append(p.actions, txns...)
+	for _, txn := range restoredTxns(s, target, t.opts.Log.Clock.Now().UnixMilli()) {
+		if !slices.ContainsFunc(own, func(o txlog.Txn) bool { return o.AppID == txn.AppID }) {
+			p.actions = append(p.actions, txn)
+			p.res.Txns++
+		}
+	}
+	for i := range own {
+		p.actions = append(p.actions, &own[i])
+	}
 	return p, nil
 }
 
@@ -293,8 +312,8 @@ const domainRowTracking = "delta.rowTracking"
 
 // restoredTxns write back the txn values of the target, so that a pipeline finds its progress as old as its rows. An
 // application id that came later cannot be taken out of a log: it gets the value that means nothing was done.
-func restoredTxns(s, target *txlog.Snapshot, now int64) []txlog.Action {
-	var out []txlog.Action
+func restoredTxns(s, target *txlog.Snapshot, now int64) []*txlog.Txn {
+	var out []*txlog.Txn
 	for id, cur := range s.Txns() {
 		want := absentTxn(id)
 		if old, ok := target.Txn(id); ok {
@@ -304,9 +323,6 @@ func restoredTxns(s, target *txlog.Snapshot, now int64) []txlog.Action {
 			out = append(out, &txlog.Txn{AppID: id, Version: want, LastUpdated: &now})
 		}
 	}
-	slices.SortFunc(out, func(a, b txlog.Action) int {
-		return strings.Compare(a.(*txlog.Txn).AppID, b.(*txlog.Txn).AppID) //nolint:forcetypeassert // all are
-	})
 	return out
 }
 
@@ -391,7 +407,7 @@ func (t *Table) commitRestore(ctx context.Context, s, target *txlog.Snapshot, r 
 	}
 	maps.Copy(parameters, r.Meta.Parameters)
 	tx := t.log.Begin(s, txlog.Operation{
-		Name: "RESTORE", Parameters: parameters, UserMetadata: r.Meta.UserMetadata, Tags: r.Meta.Tags, Extra: r.Meta.Extra,
+		Name: cmp.Or(r.Meta.Operation, "RESTORE"), Parameters: parameters, UserMetadata: r.Meta.UserMetadata, Tags: r.Meta.Tags, Extra: r.Meta.Extra,
 		Metrics: map[string]string{
 			"tableSizeAfterRestore": metric(p.res.BytesAfter), "numOfFilesAfterRestore": metric(int64(p.res.FilesAfter)),
 			"numRemovedFiles": metric(int64(p.res.FilesRemoved)), "numRestoredFiles": metric(int64(p.res.FilesRestored)),

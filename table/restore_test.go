@@ -1,6 +1,7 @@
 package table_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lakectl/lakectl/internal/tabletest"
+	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -182,5 +184,75 @@ func TestRestoreRefusesAppendOnly(t *testing.T) {
 	u.append("SELECT 2 AS id")
 	if _, err := u.tab.Restore(t.Context(), table.Restore{Version: version(1)}); !errors.Is(err, table.ErrInvalidRequest) {
 		t.Errorf("restore: %v, want ErrInvalidRequest", err)
+	}
+}
+
+// hookStore lets somebody else work before an object is put.
+type hookStore struct {
+	objectstore.Store
+	before func(key string)
+}
+
+func (s hookStore) Put(ctx context.Context, key string, body objectstore.Body, c objectstore.Condition) (objectstore.Info, error) {
+	s.before(key)
+	return s.Store.Put(ctx, key, body, c)
+}
+
+// A vacuum that deletes what comes back, between the plan of a restore and its commit, must be noticed.
+func TestRestoreNoticesVacuum(t *testing.T) {
+	u := newUpkeep(t, "id bigint", table.Create{})
+	u.append("SELECT i AS id FROM range(10) AS r(i)")
+	u.delete("id >= 0")
+	u.clock.Advance(time.Hour)
+	done := false
+	store := hookStore{u.store, func(key string) {
+		if done || !strings.HasSuffix(key, "3.json") {
+			return
+		}
+		done = true
+		res, err := u.tab.Vacuum(t.Context(), table.Vacuum{Retain: new(time.Duration), Force: true})
+		if err != nil || res.FilesDeleted != 1 {
+			t.Errorf("vacuum: %+v, %v", res, err)
+		}
+	}}
+	tab, err := table.Open(t.Context(), store, upkeepPath, u.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tab.Restore(t.Context(), table.Restore{Version: version(1)})
+	if !done || !errors.Is(err, txlog.ErrFileGone) {
+		t.Errorf("restore: %v, want ErrFileGone", err)
+	}
+	if v := u.other().Snapshot(); v.Files().Len() != 0 || v.Version() != 4 {
+		t.Errorf("version %d with %d files", v.Version(), v.Files().Len())
+	}
+}
+
+func TestUpkeepRepeatsWithTxn(t *testing.T) {
+	u := newUpkeep(t, "id bigint", table.Create{})
+	for i := range 3 {
+		u.append("SELECT %d AS id", i)
+	}
+	meta := func(v int64) table.ChangeMeta {
+		return table.ChangeMeta{Txns: []txlog.Txn{{AppID: "upkeep", Version: v}}, UserMetadata: "nightly"}
+	}
+	first := u.optimize(table.Optimize{Meta: meta(1)})
+	again := u.optimize(table.Optimize{Meta: meta(1), Full: true, ZOrderBy: []string{"id"}})
+	if first.FilesRemoved != 3 || !again.AlreadyDone || again.VersionAfter != first.VersionAfter {
+		t.Errorf("optimize: %+v, then %+v", first, again)
+	}
+	if idle := u.optimize(table.Optimize{Meta: meta(2)}); idle.VersionAfter != first.VersionAfter+1 || idle.FilesRemoved != 0 {
+		t.Errorf("with nothing to do but a txn: %+v", idle)
+	}
+	back := u.restore(table.Restore{Version: version(3), Meta: meta(3)})
+	same := u.restore(table.Restore{Version: version(0), Meta: meta(3)})
+	if back.FilesRestored != 3 || !same.AlreadyDone || same.VersionAfter != back.VersionAfter {
+		t.Errorf("restore: %+v, then %+v", back, same)
+	}
+	if txn, _ := u.tab.Snapshot().Txn("upkeep"); txn.Version != 3 || u.commitOf(back.VersionAfter).Info.UserMetadata != "nightly" {
+		t.Errorf("txn %+v", txn)
+	}
+	if _, err := u.tab.Vacuum(t.Context(), table.Vacuum{Meta: meta(4)}); !errors.Is(err, table.ErrInvalidRequest) {
+		t.Errorf("vacuum with a txn: %v, want ErrInvalidRequest", err)
 	}
 }

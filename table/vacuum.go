@@ -24,7 +24,7 @@ type Vacuum struct {
 	Force  bool
 	// DryRun lists and deletes nothing.
 	DryRun bool
-	// Meta: only UserMetadata, Extra and Tags are used; a vacuum changes no data that a txn could stand for.
+	// Meta: only UserMetadata, Extra and Tags may be set; a vacuum changes no data that a txn could stand for.
 	Meta ChangeMeta
 }
 
@@ -89,6 +89,9 @@ func (t *Table) Vacuum(ctx context.Context, v Vacuum) (*VacuumResult, error) {
 }
 
 func (t *Table) vacuum(ctx context.Context, v Vacuum) (*VacuumResult, error) {
+	if len(v.Meta.Txns) > 0 || v.Meta.Fence != nil || v.Meta.Operation != "" || len(v.Meta.Parameters) > 0 {
+		return nil, fmt.Errorf("%w: a vacuum carries no txn, fence, operation or parameters of its caller", ErrInvalidRequest)
+	}
 	if _, err := t.writable(); err != nil {
 		return nil, err
 	}

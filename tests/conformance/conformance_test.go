@@ -142,6 +142,7 @@ func TestDAT(t *testing.T) {
 				checkVersion(t, eng, filepath.Join(at, "delta"), x)
 			}
 			checkWithoutCheckpoint(t, eng, filepath.Join(at, "delta"))
+			checkSound(t, eng, filepath.Join(at, "delta"))
 			checkAppend(t, eng, filepath.Join(at, "delta"))
 		})
 	}
@@ -161,6 +162,7 @@ func TestGolden(t *testing.T) {
 			}
 			checkVersion(t, eng, filepath.Join(at, "delta"), expectation{files: parquetFiles(t, filepath.Join(at, "expected"))})
 			checkWithoutCheckpoint(t, eng, filepath.Join(at, "delta"))
+			checkSound(t, eng, filepath.Join(at, "delta"))
 			checkAppend(t, eng, filepath.Join(at, "delta"))
 		})
 	}
@@ -228,6 +230,23 @@ func checkWithoutCheckpoint(t *testing.T, eng table.Engine, dir string) {
 		t.Fatalf("open without checkpoint: %v", err)
 	}
 	tabletest.Same(t, "rows without the checkpoint", tabletest.Rows(t, eng, replayed), tabletest.Rows(t, eng, full))
+}
+
+// checkSound runs a deep fsck: a sound table of another engine is sound.
+func checkSound(t *testing.T, eng table.Engine, dir string) {
+	t.Helper()
+	tab, err := openTable(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := tab.Fsck(t.Context(), table.Fsck{Deep: true, Engine: eng})
+	if err != nil {
+		t.Errorf("fsck: %v", err)
+		return
+	}
+	for _, f := range report.Findings {
+		t.Errorf("fsck: %v", f)
+	}
 }
 
 // appendRowsMax is the largest table that checkAppend reads twice more.
