@@ -41,7 +41,11 @@ func (l *loader) sqlProblem(m *Model, code string, offset int, format string, ar
 
 // statement parses the SELECT of m. Only errors of ctx and of the engine itself are returned.
 func (l *loader) statement(ctx context.Context, m *Model) error {
-	sql, offset, err := expandSQL(m.query.sql, canonicalMoment().lookup(l.project.vars))
+	lookup := canonicalMoment().lookup(l.project.vars)
+	sql, offset, err := expandSQL(m.query.sql, func(name string) (string, error) {
+		m.query.timed = m.query.timed || strings.HasPrefix(name, "@")
+		return lookup(name)
+	})
 	if err != nil {
 		l.sqlProblem(m, CodeBadValue, offset, "%s", err)
 		return nil //nolint:nilerr // it became a problem

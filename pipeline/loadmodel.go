@@ -27,6 +27,7 @@ type querySpec struct {
 	notStored      []string
 	onSourceDelete string
 	allowEmpty     bool
+	timed          bool     // asks for @as_of or @run_id
 	tables         []string // sorted; known once the graph is
 	canonical      string   // syntax tree; known once the graph is
 }

@@ -134,7 +134,7 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (*Plan, error) {
 	case KindMerge:
 		work, err = r.planMerge(ctx, s, fresh)
 	case KindFull:
-		work, err = r.planFull(ctx, s, fresh)
+		work, err = r.planFull(ctx, s, fresh, req.Landed)
 	}
 	if err != nil || !work {
 		return nil, err

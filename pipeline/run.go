@@ -88,14 +88,16 @@ func (w *walk) model(ctx context.Context, m *Model, slots chan struct{}) {
 		w.end(m, nil, w.cancelled(m, ctx.Err()))
 		return
 	}
-	for n := range plansPerRun {
+	landed, first := int64(0), true
+	for range plansPerRun {
 		if ctx.Err() != nil {
 			w.end(m, nil, w.cancelled(m, ctx.Err()))
 			return
 		}
-		if !w.once(ctx, m, n == 0) {
+		if landed = w.once(ctx, m, landed, first); landed == 0 {
 			return
 		}
+		first = false
 	}
 }
 
@@ -131,11 +133,11 @@ func (w *walk) cancelled(m *Model, err error) *TaskReport {
 	return &TaskReport{Run: w.req.Run, Model: m.Name, Kind: m.Kind, Status: StatusCancelled, ErrorClass: ClassOf(err), Error: err.Error(), StartedAt: now, FinishedAt: now}
 }
 
-// once plans and executes. It tells whether there may be more to do.
-func (w *walk) once(ctx context.Context, m *Model, first bool) bool {
+// once plans and executes. It returns the plan that landed, 0 when there is no more to do.
+func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int64 {
 	w.observe(Event{Type: EventPlanning, Model: m.Name})
 	start := w.r.o.Clock.Now()
-	p, err := w.r.Plan(ctx, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name})
+	p, err := w.r.Plan(ctx, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name, Landed: landed})
 	if err != nil {
 		rep := &TaskReport{Run: w.req.Run, Model: m.Name, Kind: m.Kind, Engine: w.r.o.EngineName, Status: StatusFailed,
 			ErrorClass: ClassOf(err), Error: err.Error(), StartedAt: start, FinishedAt: w.r.o.Clock.Now()}
@@ -143,13 +145,13 @@ func (w *walk) once(ctx context.Context, m *Model, first bool) bool {
 			rep.Status = StatusCancelled
 		}
 		w.end(m, nil, rep)
-		return false
+		return 0
 	}
 	if p == nil {
 		if first {
 			w.nothing(ctx, m, start)
 		}
-		return false
+		return 0
 	}
 	w.observe(Event{Type: EventPlanned, Model: m.Name, Plan: p})
 	rep, err := w.req.Execute(ctx, p)
@@ -166,10 +168,10 @@ func (w *walk) once(ctx context.Context, m *Model, first bool) bool {
 	w.end(m, p, rep)
 	switch rep.Status {
 	case StatusOK, StatusWarned, StatusSuperseded:
-		return true
+		return p.N
 	case StatusFailed, StatusSkipped, StatusCancelled, StatusNothing:
 	}
-	return false
+	return 0
 }
 
 // nothing reports a model without work. One that was never built has nothing to give downstream either.

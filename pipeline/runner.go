@@ -178,6 +178,9 @@ type PlanRequest struct {
 	Run   string    // run id, "flights/20010702T073000Z"
 	AsOf  time.Time // fixed for the run
 	Model string
+	// Landed is the last plan of the model that this run has landed, 0 for none. A full model that resumed a plan of
+	// an earlier run is not run again when nothing has changed since.
+	Landed int64
 }
 
 // RunRequest asks for one run of a pipeline.

@@ -58,8 +58,9 @@ func (r *Runner) consumed(s *state, name string, source *txlog.Snapshot) (*txlog
 }
 
 // planFull pins the sources of a full model. It runs once in every run: there is nothing to do when the last landed
-// plan is of this run and saw the same versions with the same code.
-func (r *Runner) planFull(ctx context.Context, s *state, p *Plan) (bool, error) {
+// plan saw the same versions with the same code, and is of this run or was resumed by it. A resumed plan of a SELECT
+// that asks for the run or its time is not enough.
+func (r *Runner) planFull(ctx context.Context, s *state, p *Plan, landed int64) (bool, error) {
 	for _, name := range s.m.query.tables {
 		t, err := r.source(ctx, name)
 		if err != nil {
@@ -78,7 +79,8 @@ func (r *Runner) planFull(ctx context.Context, s *state, p *Plan) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	same := last.Run == p.Run && last.Code == p.Code && slices.EqualFunc(last.Sources, p.Sources, func(a, b PlanSource) bool {
+	mine := last.Run == p.Run || landed == s.task && !s.m.query.timed
+	same := mine && last.Code == p.Code && slices.EqualFunc(last.Sources, p.Sources, func(a, b PlanSource) bool {
 		return a.Table == b.Table && a.ID == b.ID && a.pinned() == b.pinned()
 	})
 	return !same, nil
