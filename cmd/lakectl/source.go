@@ -232,11 +232,8 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 		if !ok {
 			continue
 		}
-		o := table.ScanOptions{Predicate: ref.Predicate}
-		if len(ref.Columns) > 0 {
-			o.Columns = ref.Columns
-		}
-		rel, report, err := t.Relation(ctx, o)
+		// All columns stay: the statement is bound by name once more, and may name a column that its plan drops.
+		rel, report, err := t.Relation(ctx, table.ScanOptions{Predicate: ref.Predicate})
 		if err != nil {
 			return nil, err
 		}
