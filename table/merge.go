@@ -10,7 +10,7 @@ import (
 )
 
 // Merge brings a source into a table: rows of the table that match a source row are updated or deleted, source rows
-// that match none are inserted.
+// that match none are inserted, and rows of the table that match none are updated or deleted too, if wanted.
 //
 // Protocol of the operation (SQL MERGE as Spark has it):
 //   - A pair matches when On is true. NULL is not true: a row with a NULL key matches nothing and counts as not
@@ -46,13 +46,13 @@ type When uint8
 const (
 	Matched            When = iota // pairs of a target and a source row
 	NotMatched                     // source rows without a target row
-	NotMatchedBySource             // target rows without a source row; refused in this release
+	NotMatchedBySource             // target rows without a source row; then every file may have to be read
 )
 
 // Do says what a clause does.
 type Do uint8
 
-// The actions of clauses: update and delete belong to Matched, insert to NotMatched.
+// The actions of clauses: insert belongs to NotMatched, update and delete to the others.
 const (
 	DoUpdate Do = iota
 	DoDelete
@@ -68,7 +68,8 @@ type Clause struct {
 	Set  []Assignment // columns and values, instead of Star
 }
 
-// Assignment gives a column of the table a value: an expression over source and, in updates, target.
+// Assignment gives a column of the table a value: an expression over the source in inserts, over the target in updates
+// of rows without a source, over both in other updates.
 type Assignment struct {
 	Column, Value string
 }
@@ -147,11 +148,10 @@ func (m Merge) check() error {
 
 func (cl Clause) check() error {
 	switch {
-	case cl.When == NotMatchedBySource:
-		return fmt.Errorf("%w: when not matched by source", ErrUnsupported)
-	case cl.When == Matched && cl.Do != DoUpdate && cl.Do != DoDelete,
-		cl.When == NotMatched && cl.Do != DoInsert, cl.When > NotMatchedBySource:
-		return fmt.Errorf("%w: matched rows are updated or deleted, others inserted", ErrInvalidRequest)
+	case cl.When > NotMatchedBySource || cl.Do > DoInsert || (cl.When == NotMatched) != (cl.Do == DoInsert):
+		return fmt.Errorf("%w: source rows are inserted, target rows updated or deleted", ErrInvalidRequest)
+	case cl.When == NotMatchedBySource && cl.Star:
+		return fmt.Errorf("%w: a row without a source has no source columns (*)", ErrInvalidRequest)
 	case cl.Do == DoDelete && (cl.Star || len(cl.Set) > 0):
 		return fmt.Errorf("%w: a delete sets no columns", ErrInvalidRequest)
 	case cl.Do != DoDelete && cl.Star == (len(cl.Set) > 0):
@@ -171,9 +171,13 @@ type merging struct {
 	equal   []equality    // spelled as in target and source schema
 	clauses []mergeClause // by the number that the match carries
 	files   []int         // target files that may match
+	orphans orphans       // changed rows without a source
 	match   *scratch      // (file, row, source row, clause, changes); see matchSchema
 	changed *scratch      // rows of match that were in doubt and do change
 }
+
+// orphans counts target rows that match no source row and change.
+type orphans struct{ updated, deleted int64 }
 
 // mergeClause is a clause with its values resolved against both schemas.
 type mergeClause struct {
@@ -193,7 +197,7 @@ func (r *merging) run(ctx context.Context) error {
 		return err
 	}
 	c.result.RowsSource = rowsOf(r.source.files)
-	if c.result.RowsSource > 0 {
+	if c.result.RowsSource > 0 || r.has(NotMatchedBySource) {
 		if err := r.prune(ctx); err != nil {
 			return err
 		}
@@ -269,21 +273,22 @@ func (r *merging) describe(milliseconds int64) {
 	c.parameter("matchedPredicates", jsonText(kinds[Matched]))
 	c.parameter("notMatchedPredicates", jsonText(kinds[NotMatched]))
 	c.parameter("notMatchedBySourcePredicates", jsonText(kinds[NotMatchedBySource]))
-	c.metrics = func(c *Change) map[string]string { return mergeMetrics(c, milliseconds) }
+	orphans := r.orphans
+	c.metrics = func(c *Change) map[string]string { return mergeMetrics(c, orphans, milliseconds) }
 }
 
 // mergeMetrics names what a MERGE did the way Spark does.
-func mergeMetrics(c *Change, milliseconds int64) map[string]string {
+func mergeMetrics(c *Change, o orphans, milliseconds int64) map[string]string {
 	res := c.result
 	return map[string]string{
 		"numSourceRows":                          metric(res.RowsSource),
 		"numTargetRowsInserted":                  metric(res.RowsInserted),
 		"numTargetRowsUpdated":                   metric(res.RowsUpdated),
-		"numTargetRowsMatchedUpdated":            metric(res.RowsUpdated),
-		"numTargetRowsNotMatchedBySourceUpdated": "0",
+		"numTargetRowsMatchedUpdated":            metric(res.RowsUpdated - o.updated),
+		"numTargetRowsNotMatchedBySourceUpdated": metric(o.updated),
 		"numTargetRowsDeleted":                   metric(res.RowsDeleted),
-		"numTargetRowsMatchedDeleted":            metric(res.RowsDeleted),
-		"numTargetRowsNotMatchedBySourceDeleted": "0",
+		"numTargetRowsMatchedDeleted":            metric(res.RowsDeleted - o.deleted),
+		"numTargetRowsNotMatchedBySourceDeleted": metric(o.deleted),
 		"numTargetRowsCopied":                    metric(res.RowsCopied),
 		"numOutputRows":                          metric(rowsOf(c.fresh) + rowsOf(c.copied)),
 		"numTargetFilesAdded":                    metric(int64(len(c.fresh) + len(c.copied))),

@@ -77,7 +77,7 @@ func (r *merging) resolveClause(cl Clause, from map[string]string) (mergeClause,
 	if cl.Do == DoInsert {
 		return mc, r.checkInsert(mc)
 	}
-	if len(mc.values) < len(r.c.shape.schema.Fields) {
+	if len(mc.values) < len(r.c.shape.schema.Fields) || mc.When == NotMatchedBySource {
 		mc.target = true
 	}
 	mc.compare = r.compared(mc)

@@ -38,6 +38,11 @@ func (r *merging) prune(ctx context.Context) error {
 	if len(parts) > 0 {
 		predicate = txlog.And(parts...)
 	}
+	if r.has(NotMatchedBySource) {
+		if predicate, err = r.orOrphans(ctx, predicate); err != nil {
+			return fmt.Errorf("read the conditions on rows without a source: %w", err)
+		}
+	}
 	files, report, err := planScan(r.c.base, predicate)
 	if err != nil {
 		return err
@@ -46,6 +51,29 @@ func (r *merging) prune(ctx context.Context) error {
 	r.c.result.scanned(report)
 	r.c.readPredicate(predicate, files)
 	return nil
+}
+
+// orOrphans widens the predicate of matching rows by the rows that clauses on rows without a source may change.
+func (r *merging) orOrphans(ctx context.Context, match *txlog.Predicate) (*txlog.Predicate, error) {
+	if match == nil {
+		return nil, nil //nolint:nilnil // every row counts
+	}
+	or := &txlog.Predicate{Op: txlog.OpOr, Args: []*txlog.Predicate{match}}
+	for _, cl := range r.clauses {
+		if cl.When != NotMatchedBySource {
+			continue
+		}
+		if strings.TrimSpace(cl.If) == "" {
+			return nil, nil //nolint:nilnil // every row counts
+		}
+		ref, err := r.c.targetRef(ctx, r.eng, "SELECT 1 FROM "+QuoteIdent(targetRelation)+" AS "+QuoteIdent(r.TargetAlias)+
+			" WHERE "+enclosed(cl.If), r.Source.TimeZone, nil)
+		if err != nil || ref.Predicate == nil {
+			return nil, err
+		}
+		or.Args = append(or.Args, ref.Predicate)
+	}
+	return or, nil
 }
 
 // keyPredicates is what the source's values of the key columns say about target rows that match, in one query.
@@ -109,7 +137,7 @@ func (r *merging) one(ctx context.Context, sql string) (out []any, types []txlog
 // the least and the greatest value; t is their type.
 func keyPredicate(e equality, answer []any, t *txlog.DataType) (*txlog.Predicate, error) {
 	list, ok := answer[0].([]any)
-	if !ok {
+	if !ok && answer[0] != nil { // NULL: no rows
 		return nil, fmt.Errorf("engine answered with a %T", answer[0])
 	}
 	many := len(list) > keysMax

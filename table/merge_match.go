@@ -38,7 +38,7 @@ func matchSchema() *txlog.Schema {
 // The match reads the columns of the condition, of the clauses' conditions, and for each update one column more: the
 // row changes if that column does. Only pairs that it leaves in doubt have their other columns compared.
 func (r *merging) findMatches(ctx context.Context) (map[int]*roaring64.Bitmap, error) {
-	if err := r.checkInserts(ctx); err != nil {
+	if err := r.checkSides(ctx); err != nil {
 		return nil, err
 	}
 	rel, err := r.target(ctx, r.files)
@@ -73,53 +73,67 @@ func (r *merging) target(ctx context.Context, files []int) (Relation, error) {
 	return rel, err
 }
 
-// checkInserts refuses inserts that name the target: there is no target row to take a value from.
-func (r *merging) checkInserts(ctx context.Context) error {
-	var exprs []string
-	for _, cl := range r.clauses {
-		if cl.Do != DoInsert {
+// checkSides refuses inserts that name the target and changes of rows without a source that name the source: there
+// is no row to take a value from, and a NULL would go unnoticed.
+func (r *merging) checkSides(ctx context.Context) error {
+	empty := r.c.shape.relation()
+	for _, side := range []struct {
+		when            When
+		relation, alias string
+	}{{NotMatched, sourceRelation, r.SourceAlias}, {NotMatchedBySource, targetRelation, r.TargetAlias}} {
+		var exprs []string
+		for _, cl := range r.clauses {
+			if cl.When != side.when {
+				continue
+			}
+			if strings.TrimSpace(cl.If) != "" {
+				exprs = append(exprs, enclosed(cl.If))
+			}
+			for _, a := range cl.Set {
+				exprs = append(exprs, enclosed(a.Value))
+			}
+		}
+		if exprs == nil {
 			continue
 		}
-		if strings.TrimSpace(cl.If) != "" {
-			exprs = append(exprs, enclosed(cl.If))
+		rows, err := r.eng.Query(ctx, Query{
+			SQL:       "SELECT " + strings.Join(exprs, ", ") + " FROM " + QuoteIdent(side.relation) + " AS " + QuoteIdent(side.alias) + " LIMIT 0",
+			Relations: r.relations(&empty), TimeZone: r.Source.TimeZone,
+		})
+		if err != nil {
+			return err
 		}
-		for _, a := range cl.Set {
-			exprs = append(exprs, enclosed(a.Value))
+		if err := rows.Close(); err != nil {
+			return err
 		}
 	}
-	if exprs == nil {
-		return nil
-	}
-	rows, err := r.eng.Query(ctx, Query{
-		SQL:       "SELECT " + strings.Join(exprs, ", ") + " FROM " + QuoteIdent(sourceRelation) + " AS " + QuoteIdent(r.SourceAlias) + " LIMIT 0",
-		Relations: r.relations(nil), TimeZone: r.Source.TimeZone,
-	})
-	if err != nil {
-		return fmt.Errorf("insert: %w", err)
-	}
-	return rows.Close()
+	return nil
 }
 
 // matchSQL is the one statement over source and target.
 func (r *merging) matchSQL() string {
 	t, s := QuoteIdent(r.TargetAlias), QuoteIdent(r.SourceAlias)
 	join := " JOIN "
-	if r.inserts() {
+	switch inserts, orphans := r.has(NotMatched), r.has(NotMatchedBySource); {
+	case inserts && orphans:
+		join = " FULL JOIN "
+	case inserts:
 		join = " LEFT JOIN "
+	case orphans:
+		join = " RIGHT JOIN "
 	}
-	isPair := t + "." + RowColumn + " IS NOT NULL"
 	var b strings.Builder
 	b.WriteString("SELECT CAST(" + t + "." + FileColumn + " AS BIGINT) AS " + matchFile)
 	b.WriteString(", " + t + "." + RowColumn + " AS " + matchRow)
 	b.WriteString(", " + s + "." + sourceRowColumn + " AS " + matchSource)
 	b.WriteString(", CAST(CASE")
 	for i, cl := range r.clauses {
-		b.WriteString(" WHEN " + r.applies(cl, isPair, t) + " THEN " + metric(int64(i)))
+		b.WriteString(" WHEN " + r.applies(cl) + " THEN " + metric(int64(i)))
 	}
 	b.WriteString(" END AS BIGINT) AS " + matchClause)
 	b.WriteString(", CASE")
 	for _, cl := range r.clauses {
-		b.WriteString(" WHEN " + r.applies(cl, isPair, t) + " THEN " + r.probe(cl))
+		b.WriteString(" WHEN " + r.applies(cl) + " THEN " + r.probe(cl))
 	}
 	b.WriteString(" END AS " + matchChanges)
 	b.WriteString(" FROM " + QuoteIdent(sourceRelation) + " AS " + s + join + QuoteIdent(targetRelation) + " AS " + t)
@@ -127,11 +141,16 @@ func (r *merging) matchSQL() string {
 	return "SELECT * FROM (" + b.String() + ") AS m WHERE " + matchClause + " IS NOT NULL"
 }
 
-// applies is true for the rows of a joined pair to which a clause applies if no earlier one does.
-func (r *merging) applies(cl mergeClause, isPair, t string) string {
-	cond := t + "." + RowColumn + " IS NULL"
-	if cl.When == Matched {
-		cond = isPair
+// applies is true for the rows of the join to which a clause applies if no earlier one does.
+func (r *merging) applies(cl mergeClause) string {
+	target, source := QuoteIdent(r.TargetAlias)+"."+RowColumn, QuoteIdent(r.SourceAlias)+"."+sourceRowColumn
+	cond := target + " IS NOT NULL AND " + source + " IS NOT NULL"
+	switch cl.When {
+	case NotMatched:
+		cond = target + " IS NULL"
+	case NotMatchedBySource:
+		cond = source + " IS NULL"
+	case Matched:
 	}
 	if strings.TrimSpace(cl.If) != "" {
 		cond += " AND " + enclosed(cl.If)
@@ -159,8 +178,9 @@ func (r *merging) differs(cl mergeClause, columns []string) string {
 	return "(" + strings.Join(parts, " OR ") + ")"
 }
 
-func (r *merging) inserts() bool {
-	return slices.ContainsFunc(r.clauses, func(cl mergeClause) bool { return cl.Do == DoInsert })
+// has tells whether there is a clause of a kind.
+func (r *merging) has(w When) bool {
+	return slices.ContainsFunc(r.clauses, func(cl mergeClause) bool { return cl.When == w })
 }
 
 // deletesOnly tells whether it does not matter how many source rows match one target row.
@@ -220,11 +240,21 @@ func (r *merging) readPairs(ctx context.Context) (p *pairs, err error) {
 			bitmap(p.doubt, int(file)).Add(uint64(pos))
 		case r.clauses[clause].Do == DoDelete:
 			p.deleted++
+			r.orphans.deleted += r.orphan(clause)
 		default:
 			p.updated++
+			r.orphans.updated += r.orphan(clause)
 		}
 	}
 	return p, nil
+}
+
+// orphan is 1 for clauses on rows without a source, else 0.
+func (r *merging) orphan(clause int64) int64 {
+	if r.clauses[clause].When == NotMatchedBySource {
+		return 1
+	}
+	return 0
 }
 
 // settleDoubt compares the remaining columns of pairs that the match left in doubt, keeps those that change in
@@ -253,14 +283,7 @@ func (r *merging) settleDoubt(ctx context.Context, p *pairs) error {
 		}, matchSchema()); err != nil {
 			return err
 		}
-		rows, err := r.eng.Query(ctx, Query{
-			SQL:       "SELECT " + matchFile + ", " + matchRow + " FROM " + changedRelation,
-			Relations: map[string]Relation{changedRelation: r.changed.relation()},
-		})
-		if err != nil {
-			return err
-		}
-		if changed, err = collect(rows, r.files); err != nil {
+		if changed, err = r.readChanged(ctx); err != nil {
 			return err
 		}
 	}
@@ -279,7 +302,34 @@ func (r *merging) settleDoubt(ctx context.Context, p *pairs) error {
 	return nil
 }
 
-// pairSQL is FROM match JOIN source JOIN target, with only the target files of these numbers in r.files. Deletion
+// readChanged reads the rows that were in doubt and do change.
+func (r *merging) readChanged(ctx context.Context) (found map[int]*roaring64.Bitmap, err error) {
+	rows, err := r.eng.Query(ctx, Query{
+		SQL:       "SELECT " + strings.Join([]string{matchFile, matchRow, matchClause}, ", ") + " FROM " + changedRelation,
+		Relations: map[string]Relation{changedRelation: r.changed.relation()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = joinErrors(err, rows.Close()) }()
+	found = map[int]*roaring64.Bitmap{}
+	for row, err := range rows.All {
+		if err != nil {
+			return nil, err
+		}
+		file, fok := row[0].(int64)
+		pos, pok := row[1].(int64)
+		clause, cok := row[2].(int64)
+		if !fok || !pok || !cok || file < 0 || file >= int64(len(r.files)) || pos < 0 || clause < 0 || clause >= int64(len(r.clauses)) {
+			return nil, fmt.Errorf("engine answered with (%v, %v, %v)", row[0], row[1], row[2])
+		}
+		bitmap(found, r.files[file]).Add(uint64(pos))
+		r.orphans.updated += r.orphan(clause)
+	}
+	return found, nil
+}
+
+// pairSQL is FROM match LEFT JOIN source JOIN target, with only the target files of these numbers in r.files. Deletion
 // vectors are left out: rows of a match are live, and the join takes no others.
 func (r *merging) pairSQL(numbers []int) (Relation, string, error) {
 	rel := r.c.shape.relation()
@@ -294,16 +344,16 @@ func (r *merging) pairSQL(numbers []int) (Relation, string, error) {
 		values[k] = "(" + metric(int64(k)) + ", " + metric(int64(number)) + ")"
 	}
 	t := QuoteIdent(r.TargetAlias)
-	return rel, r.sourceSQL() +
+	return rel, r.sourceSQL(" LEFT JOIN ") +
 		" JOIN (VALUES " + strings.Join(values, ", ") + ") AS k(lake_k, lake_number) ON k.lake_number = m." + matchFile +
 		" JOIN " + QuoteIdent(targetRelation) + " AS " + t + " ON " + t + "." + FileColumn + " = k.lake_k AND " +
 		t + "." + RowColumn + " = m." + matchRow, nil
 }
 
-// sourceSQL is FROM match JOIN source.
-func (r *merging) sourceSQL() string {
+// sourceSQL is FROM match JOIN source, with this kind of join: the rows of orphans have no source row.
+func (r *merging) sourceSQL(join string) string {
 	s := QuoteIdent(r.SourceAlias)
-	return " FROM " + matchRelation + " AS m JOIN " + QuoteIdent(sourceRelation) + " AS " + s +
+	return " FROM " + matchRelation + " AS m" + join + QuoteIdent(sourceRelation) + " AS " + s +
 		" ON " + s + "." + sourceRowColumn + " = m." + matchSource
 }
 
@@ -324,7 +374,7 @@ func (r *merging) ambiguous(ctx context.Context) (err error) {
 	}
 	pair := matchFile + ", " + matchRow
 	rows, err := r.eng.Query(ctx, Query{
-		SQL: "SELECT DISTINCT " + strings.Join(columns, ", ") + r.sourceSQL() + " WHERE (m." + matchFile + ", m." + matchRow +
+		SQL: "SELECT DISTINCT " + strings.Join(columns, ", ") + r.sourceSQL(" JOIN ") + " WHERE (m." + matchFile + ", m." + matchRow +
 			") IN (SELECT (" + pair + ") FROM " + matchRelation + " WHERE " + matchFile + " IS NOT NULL GROUP BY " + pair +
 			" HAVING count(*) > 1) ORDER BY ALL LIMIT " + metric(AmbiguousKeysMax+1),
 		Relations: r.relations(nil), TimeZone: r.Source.TimeZone,

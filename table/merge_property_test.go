@@ -125,6 +125,18 @@ func randomScenario(r *rand.Rand) scenario {
 			sc.add(table.Clause{When: table.NotMatched, Do: table.DoInsert, Star: true}, always.do, whole)
 		}
 	}
+	if r.IntN(3) == 0 {
+		c := pick(r, always,
+			rule[bool]{"t.b = 1", func(t, _ [4]int) bool { return t[2] == 1 }},
+			rule[bool]{"t.p IS NULL OR t.id < 5", func(t, _ [4]int) bool { return t[3] == null || t[0] != null && t[0] < 5 }})
+		if r.IntN(2) == 0 {
+			sc.add(table.Clause{When: table.NotMatchedBySource, If: c.sql, Do: table.DoDelete}, c.do, nil)
+		} else {
+			sc.add(table.Clause{When: table.NotMatchedBySource, If: c.sql, Do: table.DoUpdate, Set: []table.Assignment{
+				{Column: "b", Value: "t.a"},
+			}}, c.do, func(t, _ [4]int) [4]int { return [4]int{t[0], t[1], t[1], t[3]} })
+		}
+	}
 	return sc
 }
 
@@ -173,12 +185,12 @@ func (sc scenario) apply(target, source model) outcome {
 	}
 	matched := make([]bool, len(source))
 	for _, t := range target {
-		hits, row, gone := 0, t, false
+		hits, row, gone, orphan := 0, t, false, true
 		for n, s := range source {
 			if !sc.on(t, s) {
 				continue
 			}
-			matched[n] = true
+			matched[n], orphan = true, false
 			for _, c := range sc.clauses {
 				if c.when != table.Matched || !c.cond(t, s) {
 					continue
@@ -191,6 +203,16 @@ func (sc scenario) apply(target, source model) outcome {
 				}
 				break
 			}
+		}
+		for _, c := range sc.clauses {
+			if !orphan || c.when != table.NotMatchedBySource || !c.cond(t, t) {
+				continue
+			}
+			hits++
+			if gone = c.do == table.DoDelete; !gone {
+				row = c.row(t, t)
+			}
+			break
 		}
 		if hits > 1 && !deletesOnly {
 			o.ambiguous = true
@@ -223,7 +245,7 @@ func (sc scenario) apply(target, source model) outcome {
 
 // Random merges, one after the other into one table, against nested loops in memory.
 func TestRandomMerges(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5, 6}
+	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8}
 	if *mergeSeed != 0 {
 		seeds = []uint64{*mergeSeed}
 	}

@@ -232,17 +232,18 @@ func TestMergeRefusals(t *testing.T) {
 		m    table.Merge
 		want error
 	}{
-		"no condition":          {table.Merge{Source: src, Clauses: []table.Clause{updateAll("")}}, table.ErrInvalidRequest},
-		"no clause":             {table.Merge{Source: src, On: "t.id = s.id"}, table.ErrInvalidRequest},
-		"clause after last":     {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{updateAll(""), deleteIf("s.n = 1")}}, table.ErrInvalidRequest},
-		"update of unmatched":   {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatched, Do: table.DoUpdate, Star: true}}}, table.ErrInvalidRequest},
-		"star and list":         {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate, Star: true, Set: set}}}, table.ErrInvalidRequest},
-		"neither":               {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate}}}, table.ErrInvalidRequest},
-		"set twice":             {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate, Set: append(set, set...)}}}, table.ErrInvalidRequest},
-		"set unknown":           {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate, Set: []table.Assignment{{Column: "x", Value: "1"}}}}}, table.ErrInvalidRequest},
-		"one alias":             {table.Merge{Source: src, On: "t.id = s.id", TargetAlias: "s", Clauses: []table.Clause{updateAll("")}}, table.ErrInvalidRequest},
-		"not matched by source": {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatchedBySource, Do: table.DoDelete}}}, table.ErrUnsupported},
-		"no source":             {table.Merge{On: "t.id = s.id", Clauses: []table.Clause{updateAll("")}}, table.ErrInvalidRequest},
+		"no condition":        {table.Merge{Source: src, Clauses: []table.Clause{updateAll("")}}, table.ErrInvalidRequest},
+		"no clause":           {table.Merge{Source: src, On: "t.id = s.id"}, table.ErrInvalidRequest},
+		"clause after last":   {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{updateAll(""), deleteIf("s.n = 1")}}, table.ErrInvalidRequest},
+		"update of unmatched": {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatched, Do: table.DoUpdate, Star: true}}}, table.ErrInvalidRequest},
+		"star and list":       {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate, Star: true, Set: set}}}, table.ErrInvalidRequest},
+		"neither":             {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate}}}, table.ErrInvalidRequest},
+		"set twice":           {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate, Set: append(set, set...)}}}, table.ErrInvalidRequest},
+		"set unknown":         {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{Do: table.DoUpdate, Set: []table.Assignment{{Column: "x", Value: "1"}}}}}, table.ErrInvalidRequest},
+		"one alias":           {table.Merge{Source: src, On: "t.id = s.id", TargetAlias: "s", Clauses: []table.Clause{updateAll("")}}, table.ErrInvalidRequest},
+		"orphan with star":    {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatchedBySource, Do: table.DoUpdate, Star: true}}}, table.ErrInvalidRequest},
+		"orphan inserted":     {table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatchedBySource, Do: table.DoInsert, Set: set}}}, table.ErrInvalidRequest},
+		"no source":           {table.Merge{On: "t.id = s.id", Clauses: []table.Clause{updateAll("")}}, table.ErrInvalidRequest},
 	} {
 		if _, err := tab.Merge(t.Context(), l.eng, tt.m); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", name, err, tt.want)
@@ -250,6 +251,7 @@ func TestMergeRefusals(t *testing.T) {
 	}
 	for name, m := range map[string]table.Merge{
 		"insert names the target": {Source: src, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatched, If: "t.id IS NULL", Do: table.DoInsert, Star: true}}},
+		"orphan names the source": {Source: src, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatchedBySource, If: "s.id IS NULL", Do: table.DoDelete}}},
 		"unknown column":          {Source: src, On: "t.id = s.nothing", Clauses: []table.Clause{updateAll("")}},
 		"syntax":                  {Source: src, On: "t.id = = s.id", Clauses: []table.Clause{updateAll("")}},
 		"another table":           {Source: src, On: "t.id IN (SELECT id FROM secrets)", Clauses: []table.Clause{updateAll("")}},
@@ -521,4 +523,42 @@ func TestMergeOddNames(t *testing.T) {
 		}
 	}
 	want(t, l.rows(tab), "1 it's 2 t")
+}
+
+func TestMergeNotMatchedBySource(t *testing.T) {
+	l := newLake(t)
+	tab := keyed(l, table.Create{})
+	m := table.Merge{
+		Source: values("id, name, n", "(2, 'B', 21)", "(3, 'c', 30)"), On: "t.id = s.id",
+		Clauses: []table.Clause{
+			updateAll(""), insertAll(""),
+			{When: table.NotMatchedBySource, If: "t.id > 11", Do: table.DoDelete},
+			{When: table.NotMatchedBySource, If: "t.id >= 10", Do: table.DoUpdate, Set: []table.Assignment{{Column: "n", Value: "-t.n"}}},
+		},
+	}
+	res, err := tab.Merge(t.Context(), l.eng, m)
+	if err != nil || res.RowsUpdated != 2 || res.RowsInserted != 1 || res.RowsDeleted != 1 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	want(t, l.rows(tab), "1 a 10", "2 B 21", "3 c 30", "11 k -110")
+	commit, err := tab.Log().ReadCommit(t.Context(), res.VersionAfter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, wanted := range map[string]string{
+		"numTargetRowsMatchedUpdated": "1", "numTargetRowsNotMatchedBySourceUpdated": "1",
+		"numTargetRowsMatchedDeleted": "0", "numTargetRowsNotMatchedBySourceDeleted": "1",
+	} {
+		if got := commit.Info.OperationMetrics[key]; got != wanted {
+			t.Errorf("%s = %q, want %q", key, got, wanted)
+		}
+	}
+	// An empty source leaves every row without one.
+	res, err = tab.Merge(t.Context(), l.eng, table.Merge{
+		Source: values("id, name, n"), On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatchedBySource, Do: table.DoDelete}},
+	})
+	if err != nil || res.RowsDeleted != 4 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	want(t, l.rows(tab))
 }

@@ -29,7 +29,7 @@ func (r *merging) writeImages(ctx context.Context, found map[int]*roaring64.Bitm
 		if cl.Do == DoDelete || cl.Do == DoUpdate && r.c.result.RowsUpdated == 0 || cl.Do == DoInsert && r.c.result.RowsInserted == 0 {
 			continue
 		}
-		from := r.sourceSQL()
+		from := r.sourceSQL(" JOIN ")
 		if cl.Do == DoUpdate && cl.target {
 			from = pair
 		}
