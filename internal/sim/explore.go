@@ -210,7 +210,7 @@ func (e *explorer) run(choose func(*World, []event) event, o *Odometer) (w *Worl
 		defer cancel()
 		w = newWorld(ctx, e.c)
 		e.c.Start(t, w)
-		for synctest.Wait(); w.busy(); synctest.Wait() {
+		for w.settle(); w.busy(); w.settle() {
 			x := choose(w, w.events())
 			if o != nil && o.Err() != nil {
 				w.end()
@@ -253,6 +253,7 @@ func (w *World) end() {
 	actors := w.actors
 	w.mu.Unlock()
 	for _, a := range actors {
+		a.start, a.done = nil, a.done || a.start != nil
 		a.cancel()
 	}
 	synctest.Wait()

@@ -52,6 +52,7 @@ type actor struct {
 	cancel  context.CancelFunc
 	done    bool
 	crashed bool
+	start   func() // nil once it runs
 	onCrash func()
 	calls   map[callName]int
 }
@@ -82,7 +83,8 @@ func (s Step) String() string {
 func (w *World) Objects() objectstore.Store { return w.objects }
 
 // Go starts an actor. What f starts ends with it. f may run in part only: a crash ends its goroutine within a call of
-// store and cancels ctx. An actor may start others.
+// store and cancels ctx. An actor may start others. It runs from its start to its first call alone, and from each answer
+// to its next call, so what actors note for the check needs no lock.
 func (w *World) Go(name string, f func(ctx context.Context, store objectstore.Store)) {
 	w.GoAgain(name, f, nil)
 }
@@ -95,7 +97,8 @@ func (w *World) GoAgain(name string, f func(ctx context.Context, store objectsto
 	a.index = len(w.actors)
 	w.actors = append(w.actors, a)
 	w.mu.Unlock()
-	go func() {
+	w.stir()
+	a.start = func() {
 		defer func() {
 			cancel()
 			w.mu.Lock()
@@ -104,7 +107,27 @@ func (w *World) GoAgain(name string, f func(ctx context.Context, store objectsto
 			w.stir()
 		}()
 		f(ctx, &Store{world: w, actor: a})
-	}()
+	}
+}
+
+// settle starts the actors that are new, one after the other, and returns when all goroutines wait.
+func (w *World) settle() {
+	for {
+		synctest.Wait()
+		w.mu.Lock()
+		var next func()
+		for _, a := range w.actors {
+			if a.start != nil {
+				next, a.start = a.start, nil
+				break
+			}
+		}
+		w.mu.Unlock()
+		if next == nil {
+			return
+		}
+		go next()
+	}
 }
 
 // Trace is what has happened.
@@ -318,7 +341,7 @@ func (w *World) crash(c *call) {
 	for _, x := range gone {
 		x.answer <- nil
 	}
-	synctest.Wait()
+	synctest.Wait() // for the dead to be gone
 	if a.onCrash != nil {
 		a.onCrash()
 	}

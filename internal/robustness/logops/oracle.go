@@ -1,0 +1,195 @@
+package logops
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// Oracles remembers the worlds that were judged: many schedules end in the same objects, and reading them again would
+// tell the same.
+type Oracles map[string]*Oracle
+
+// Read replays the log, or remembers it. The error of a world that does not read as it should comes each time.
+func (all Oracles) Read(ctx context.Context, s objectstore.Store) (*Oracle, error) {
+	var name strings.Builder
+	for info, err := range s.List(ctx, "", "") {
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&name, "%s %s\n", info.Key, info.ETag)
+	}
+	if o, ok := all[name.String()]; ok {
+		return o, nil
+	}
+	o, err := ReadOracle(ctx, s)
+	if err == nil {
+		err = o.Agrees(ctx, s)
+	}
+	if err == nil {
+		all[name.String()] = o
+	}
+	return o, err
+}
+
+// Oracle is the log as a slow and obvious reader sees it: every commit from 0, line by line, into sets.
+type Oracle struct {
+	TxnIDs []string           // by version
+	Live   []map[string]bool  // files after each version
+	Apps   []map[string]int64 // progress after each version
+}
+
+type line struct {
+	CommitInfo *struct{ TxnID string }
+	Add        *struct{ Path string }
+	Remove     *struct{ Path string }
+	Txn        *struct {
+		AppID   string
+		Version int64
+	}
+}
+
+// ReadOracle replays all commits. A gap, a file added twice and a file removed that is not live are errors.
+func ReadOracle(ctx context.Context, s objectstore.Store) (*Oracle, error) {
+	o := &Oracle{}
+	for info, err := range s.List(ctx, Path+"/_delta_log/", "") {
+		if err != nil {
+			return nil, err
+		}
+		name := path.Base(info.Key)
+		if !strings.HasSuffix(name, ".json") {
+			continue
+		}
+		if want := fmt.Sprintf("%020d.json", len(o.Live)); name != want {
+			return nil, fmt.Errorf("the log holds %s where %s is expected", name, want)
+		}
+		body, _, err := s.Get(ctx, info.Key, objectstore.Range{})
+		if err != nil {
+			return nil, err
+		}
+		b, err := io.ReadAll(body)
+		if err != nil {
+			return nil, err
+		}
+		if err := o.apply(b); err != nil {
+			return nil, fmt.Errorf("version %d: %w", len(o.Live), err)
+		}
+	}
+	return o, nil
+}
+
+func (o *Oracle) apply(commit []byte) error {
+	live, apps, txnID := map[string]bool{}, map[string]int64{}, ""
+	if n := len(o.Live); n > 0 {
+		live, apps = maps.Clone(o.Live[n-1]), maps.Clone(o.Apps[n-1])
+	}
+	var added []string
+	for text := range bytes.Lines(commit) {
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			return err
+		}
+		switch {
+		case l.CommitInfo != nil:
+			txnID = l.CommitInfo.TxnID
+		case l.Remove != nil:
+			if !live[l.Remove.Path] {
+				return fmt.Errorf("%s removes %s, which is not live", txnID, l.Remove.Path)
+			}
+			delete(live, l.Remove.Path)
+		case l.Add != nil:
+			added = append(added, l.Add.Path)
+		case l.Txn != nil:
+			if old, ok := apps[l.Txn.AppID]; ok && l.Txn.Version < old {
+				return fmt.Errorf("%s takes %s back from %d to %d", txnID, l.Txn.AppID, old, l.Txn.Version)
+			}
+			apps[l.Txn.AppID] = l.Txn.Version
+		}
+	}
+	for _, p := range added {
+		if live[p] {
+			return fmt.Errorf("%s adds %s, which is live", txnID, p)
+		}
+		live[p] = true
+	}
+	if txnID != "" && slices.Contains(o.TxnIDs, txnID) {
+		return fmt.Errorf("txnId %s is in two versions", txnID)
+	}
+	o.TxnIDs, o.Live, o.Apps = append(o.TxnIDs, txnID), append(o.Live, live), append(o.Apps, apps)
+	return nil
+}
+
+// Judge compares what an actor was told with what is there: G1 to G4.
+func (o *Oracle) Judge(r *Report) error {
+	if !r.Tried {
+		return nil
+	}
+	at := slices.Index(o.TxnIDs, r.TxnID)
+	switch {
+	case !r.Returned || errors.Is(r.Err, txlog.ErrUnknown):
+		// At most once, which ReadOracle has checked.
+	case r.Err != nil && at >= 0:
+		return fmt.Errorf("was refused, and version %d has it: %w", at, r.Err)
+	case r.Err == nil && at != int(r.Version):
+		return fmt.Errorf("was told version %d, and the work is in version %d", r.Version, at)
+	}
+	if at < 0 {
+		return nil
+	}
+	if at <= int(r.Base) {
+		return fmt.Errorf("read version %d and became version %d", r.Base, at)
+	}
+	if r.Whole && !maps.Equal(o.Live[r.Base], o.Live[at-1]) {
+		return fmt.Errorf("depends on all files of version %d, and was committed on others at %d", r.Base, at)
+	}
+	return nil
+}
+
+// Agrees compares every version as txlog reads it with the slow reading, from a fresh log.
+func (o *Oracle) Agrees(ctx context.Context, s objectstore.Store) error {
+	l := Open(s, 1000)
+	if len(o.Live) == 0 {
+		if _, err := l.Latest(ctx); !errors.Is(err, txlog.ErrNotATable) {
+			return fmt.Errorf("an empty folder reads as %w", err)
+		}
+		return nil
+	}
+	newest, err := l.Latest(ctx)
+	if err != nil {
+		return fmt.Errorf("read the table: %w", err)
+	}
+	if int(newest.Version()) != len(o.Live)-1 {
+		return fmt.Errorf("the newest version reads as %d of %d", newest.Version(), len(o.Live)-1)
+	}
+	for v := range o.Live {
+		snap := newest
+		if v != int(newest.Version()) {
+			if snap, err = l.At(ctx, txlog.Version(v)); err != nil {
+				return fmt.Errorf("read version %d: %w", v, err)
+			}
+		}
+		got := map[string]bool{}
+		for i := range snap.Files().Len() {
+			got[snap.Files().Path(i)] = true
+		}
+		if !maps.Equal(got, o.Live[v]) || snap.Files().Len() != len(got) {
+			return fmt.Errorf("version %d reads as %v, and is %v", v, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(o.Live[v])))
+		}
+		for app, n := range o.Apps[v] {
+			if x, ok := snap.Txn(app); !ok || x.Version != n {
+				return fmt.Errorf("version %d has %s at %d, %v; want %d", v, app, x.Version, ok, n)
+			}
+		}
+	}
+	return nil
+}

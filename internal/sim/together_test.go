@@ -1,0 +1,86 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/lakectl/lakectl/internal/robustness/logops"
+	"github.com/lakectl/lakectl/internal/sim"
+	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/txlog"
+)
+
+// build makes a table to begin with.
+func build(t *testing.T, s logops.State) logops.Fixture {
+	t.Helper()
+	f, err := logops.Build(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func fill(t *testing.T, w *sim.World, f logops.Fixture) {
+	t.Helper()
+	if err := f.Fill(t.Context(), w.Objects()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// together runs operations side by side, each by an actor of its own, against the oracle.
+func together(from logops.Fixture, b sim.Budget, ops ...logops.Operation) sim.Case {
+	var reports []*logops.Report
+	known := logops.Oracles{}
+	return sim.Case{
+		Budget: b, Fixed: sim.CommitFile,
+		Start: func(t *testing.T, w *sim.World) {
+			t.Helper()
+			fill(t, w, from)
+			reports = reports[:0]
+			for i, op := range ops {
+				r := &logops.Report{Base: -1}
+				reports = append(reports, r)
+				who := string(rune('a' + i))
+				w.Go(who, func(ctx context.Context, s objectstore.Store) {
+					op.Run(ctx, logops.Open(s, uint64(i+1)), who, r) //nolint:gosec // small
+					r.Returned = true
+				})
+			}
+		},
+		Check: func(t *testing.T, w *sim.World) error {
+			t.Helper()
+			o, err := known.Read(t.Context(), w.Objects())
+			if err != nil {
+				return err
+			}
+			for i, r := range reports {
+				if err := o.Judge(r); err != nil {
+					return fmt.Errorf("%s (%s): %w", string(rune('a'+i)), ops[i].Name, err)
+				}
+				if err := excuse(w, ops, i, reports); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// excuse refuses a failure that nothing explains: neither a fault nor what the others committed.
+func excuse(w *sim.World, ops []logops.Operation, i int, reports []*logops.Report) error {
+	r := reports[i]
+	faulty := slices.ContainsFunc(w.Trace(), func(s sim.Step) bool { return s.How != "" })
+	others := slices.ContainsFunc(reports, func(o *logops.Report) bool { return o != r && o.Tried && o.Err == nil })
+	switch {
+	case r.Err == nil, faulty && !errors.Is(r.Err, txlog.ErrConflict):
+		return nil
+	case errors.Is(r.Err, txlog.ErrConflict) && (others || faulty) && !ops[i].Blind:
+		return nil
+	case errors.Is(r.Err, txlog.ErrNotATable) && slices.ContainsFunc(ops, func(o logops.Operation) bool { return o.Name == "create" }):
+		return nil
+	}
+	return fmt.Errorf("%s (%s) failed without a reason: %w", string(rune('a'+i)), ops[i].Name, r.Err)
+}

@@ -1,0 +1,117 @@
+package sim_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/lakectl/lakectl/internal/robustness/ledger"
+	"github.com/lakectl/lakectl/internal/robustness/logops"
+	"github.com/lakectl/lakectl/internal/sim"
+	"github.com/lakectl/lakectl/objectstore"
+)
+
+// long is how far the long run goes; plain `go test` stays within seconds.
+func long() bool { return os.Getenv("LAKE_LONG") != "" }
+
+// TestR2Pairs runs every pair of operations under every order of their calls, with faults.
+func TestR2Pairs(t *testing.T) {
+	var tally sim.Tally
+	check := ledger.Open(t, "R2 pairs", 10_000)
+	ops := logops.Operations()
+	for i, a := range ops {
+		for _, b := range ops[i:] {
+			t.Run(a.Name+" and "+b.Name, func(t *testing.T) {
+				from := logops.TwoFiles
+				switch {
+				case a.Name == "create" || b.Name == "create":
+					from = logops.EmptyFolder
+				case b.Name == "checkpoint":
+					from = logops.WithCheckpoint
+				case b.Name == "restore":
+					from = logops.WithHistory
+				}
+				budget, limits := sim.Budget{Lost: 1, Late: 1}, sim.Limits{Bound: 1}
+				if long() {
+					budget.Crash, limits.Bound = 1, 2
+				}
+				tally.Add(sim.Must(t, together(build(t, from), budget, a, b), limits))
+			})
+		}
+	}
+	check.Count, check.Failed = tally.Distinct, tally.Wrong
+	t.Logf("%d pairs, %d schedules, %d distinct, %d wrong, lowest bound %d", tally.Cases, tally.Schedules, tally.Distinct, tally.Wrong, tally.Lowest)
+}
+
+// TestR2ThreeAppenders races three blind appends: all of them are committed, whatever is lost or late.
+func TestR2ThreeAppenders(t *testing.T) {
+	app := logops.Operations()[1]
+	limits := sim.Limits{Bound: 1}
+	budget := sim.Budget{Lost: 1}
+	if long() {
+		limits.Bound, budget.Late = 2, 1
+	}
+	check := ledger.Open(t, "R2 three appenders", 150)
+	r := sim.Must(t, together(build(t, logops.TwoFiles), budget, app, app, app), limits)
+	check.Count, check.Failed = r.Distinct, r.Wrong
+}
+
+// TestR2RepeatedTask runs the same task of a pipeline in two processes, one of which may die and be started again: its
+// rows are there once, whatever happens to the PUTs.
+func TestR2RepeatedTask(t *testing.T) {
+	var errs map[string]error
+	known, from := logops.Oracles{}, build(t, logops.WithHistory)
+	work := func(who string, seed uint64) func(context.Context, objectstore.Store) {
+		return func(ctx context.Context, s objectstore.Store) {
+			errs[who] = fmt.Errorf("%s did not come back", who)
+			errs[who] = logops.AppendOnce(ctx, logops.Open(s, seed), who, 2)
+		}
+	}
+	c := sim.Case{
+		Budget: sim.Budget{Lost: 1, Late: 1, Crash: 1, Twice: 1}, Fixed: sim.CommitFile,
+		Start: func(t *testing.T, w *sim.World) {
+			t.Helper()
+			fill(t, w, from)
+			errs = map[string]error{}
+			w.GoAgain("a", work("a", 1), func() { w.Go("a2", work("a2", 2)) })
+			w.Go("b", work("b", 3))
+		},
+		Check: func(t *testing.T, w *sim.World) error {
+			t.Helper()
+			o, err := known.Read(t.Context(), w.Objects())
+			if err != nil {
+				return err
+			}
+			dead := ""
+			for _, s := range w.Trace() {
+				if strings.HasPrefix(s.How, "crash") {
+					dead = s.Actor
+				}
+			}
+			for who, err := range errs {
+				if err != nil && who != dead {
+					return err
+				}
+			}
+			n := 0
+			for f := range o.Live[len(o.Live)-1] {
+				if strings.HasPrefix(f, "task-2-") {
+					n++
+				}
+			}
+			if n != 1 {
+				return fmt.Errorf("the rows of the task are there %d times", n)
+			}
+			return nil
+		},
+	}
+	bound := 1
+	if long() {
+		bound = 2
+	}
+	check := ledger.Open(t, "R2 repeated task", 1000)
+	r := sim.Must(t, c, sim.Limits{Bound: bound})
+	check.Count, check.Failed = r.Distinct, r.Wrong
+}
