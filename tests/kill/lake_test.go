@@ -168,10 +168,24 @@ func (l *lake) fsck(t *testing.T, tables ...string) {
 	}
 }
 
-// history lists the runs that committed to a table, oldest first.
-func (l *lake) history(t *testing.T, store objectstore.Store, table string) []string {
-	t.Helper()
+// commit is what commitInfo.lake says of one version of a table.
+type commit struct {
+	Run  string `json:"run"`
+	Plan int64  `json:"plan"`
+}
+
+func runsOf(commits []commit) []string {
 	var runs []string
+	for _, c := range commits {
+		runs = append(runs, c.Run)
+	}
+	return runs
+}
+
+// history lists the commits of a table, oldest first.
+func (l *lake) history(t *testing.T, store objectstore.Store, table string) []commit {
+	t.Helper()
+	var commits []commit
 	prefix := strings.ReplaceAll(table, ".", "/") + "/_delta_log/"
 	for info, err := range store.List(t.Context(), prefix, "") {
 		if err != nil {
@@ -180,20 +194,24 @@ func (l *lake) history(t *testing.T, store objectstore.Store, table string) []st
 		if name := strings.TrimPrefix(info.Key, prefix); len(name) != len("00000000000000000000.json") || !strings.HasSuffix(name, ".json") {
 			continue
 		}
-		for line := range strings.SplitSeq(string(read(t, store, info.Key)), "\n") {
+		for line := range strings.Lines(string(read(t, store, info.Key))) {
 			var action struct {
 				CommitInfo *struct {
-					Lake struct {
-						Run string `json:"run"`
-					} `json:"lake"`
+					Lake commit `json:"lake"`
 				} `json:"commitInfo"`
 			}
-			if json.Unmarshal([]byte(line), &action) == nil && action.CommitInfo != nil {
-				runs = append(runs, action.CommitInfo.Lake.Run)
+			if err := json.Unmarshal([]byte(line), &action); err != nil {
+				t.Fatalf("%s: %v", info.Key, err)
+			}
+			if action.CommitInfo != nil {
+				commits = append(commits, action.CommitInfo.Lake)
 			}
 		}
 	}
-	return runs
+	if len(commits) == 0 {
+		t.Fatalf("%s has no commit", table)
+	}
+	return commits
 }
 
 func read(t *testing.T, store objectstore.Store, key string) []byte {
