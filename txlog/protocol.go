@@ -1,6 +1,7 @@
 package txlog
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -226,12 +227,33 @@ func activeRefusals(p *Protocol, m *Metadata, schema *Schema, mapping ColumnMapp
 			"CURRENT_DEFAULT":            FeatureColumnDefaults,
 		} {
 			if raw, has := f.Metadata[key]; has && string(raw) != "null" {
-				active(feature, "column "+name+": "+clip(string(raw)))
+				active(feature, "column "+name+": "+expressionOf(raw))
 			}
 		}
 	})
 	slices.Sort(refused)
 	return slices.Compact(refused)
+}
+
+// expressionOf is the SQL in a field's metadata, for a message.
+func expressionOf(raw json.RawMessage) string {
+	text := string(raw)
+	r := newJSONReader(raw)
+	if r.peek() == '"' {
+		text = r.text()
+	}
+	var invariant struct {
+		Expression struct {
+			Expression string `json:"expression"`
+		} `json:"expression"`
+	}
+	if json.Unmarshal([]byte(text), &invariant) == nil && invariant.Expression.Expression != "" {
+		text = invariant.Expression.Expression
+	}
+	if most := 500; len(text) > most {
+		return clip(text)
+	}
+	return text
 }
 
 // walkFields visits every field, those inside structs, arrays and maps included.
