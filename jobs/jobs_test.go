@@ -53,7 +53,7 @@ func (s *scripted) Run(ctx context.Context, req pipeline.RunRequest) (*pipeline.
 		report.Tasks = append(report.Tasks, task)
 		req.Observe(pipeline.Event{Type: pipeline.EventDone, Model: model, Task: task})
 		if err != nil {
-			break
+			return report, nil //nolint:nilerr // a failed task is in the report
 		}
 		s.mu.Lock()
 		if s.done == nil {

@@ -58,6 +58,6 @@ func (t TestClock) String() string {
 }
 
 // Clock is the fast clock over a real one.
-func (t TestClock) Clock(real clock.Clock) clock.Clock {
-	return clock.Fast(real, t.Epoch, t.Start, t.Rate)
+func (t TestClock) Clock(base clock.Clock) clock.Clock {
+	return clock.Fast(base, t.Epoch, t.Start, t.Rate)
 }
