@@ -160,11 +160,18 @@ func (d *duckType) String() string {
 	return fmt.Sprintf("type %d", d.id)
 }
 
-// typeSQL is the DuckDB type in which values of t are computed. With physical set, fields of structs carry the names
-// that they have in files under mapping m.
+// typeSQL is the DuckDB type in which values of t are computed.
 //
 // void has no values: it is read as an INTEGER that is always NULL.
-func typeSQL(t *txlog.DataType, physical bool, m txlog.ColumnMapping) (string, error) {
+func typeSQL(t *txlog.DataType) (string, error) { return typeNames{}.sql(t) }
+
+// typeNames writes types as they stand in files.
+type typeNames struct {
+	mapping txlog.ColumnMapping // how fields of structs are named
+	legacy  bool                // timestamps have no zone mark
+}
+
+func (n typeNames) sql(t *txlog.DataType) (string, error) {
 	switch t.Kind {
 	case txlog.KindString:
 		return "VARCHAR", nil
@@ -189,40 +196,39 @@ func typeSQL(t *txlog.DataType, physical bool, m txlog.ColumnMapping) (string, e
 	case txlog.KindDecimal:
 		return fmt.Sprintf("DECIMAL(%d,%d)", t.Precision, t.Scale), nil
 	case txlog.KindTimestamp:
+		if n.legacy {
+			return "TIMESTAMP", nil
+		}
 		return "TIMESTAMPTZ", nil
 	case txlog.KindTimestampNTZ:
 		return "TIMESTAMP", nil
 	case txlog.KindArray:
-		e, err := typeSQL(t.Element, physical, m)
+		e, err := n.sql(t.Element)
 		return e + "[]", err
 	case txlog.KindMap:
-		k, err := typeSQL(t.Key, physical, m)
+		k, err := n.sql(t.Key)
 		if err != nil {
 			return "", err
 		}
-		v, err := typeSQL(t.Value, physical, m)
+		v, err := n.sql(t.Value)
 		return "MAP(" + k + ", " + v + ")", err
 	case txlog.KindStruct:
-		return structSQL(t, physical, m)
+		return n.structSQL(t)
 	}
 	return "", fmt.Errorf("%w: %s", txlog.ErrUnsupportedType, t)
 }
 
-func structSQL(t *txlog.DataType, physical bool, m txlog.ColumnMapping) (string, error) {
+func (n typeNames) structSQL(t *txlog.DataType) (string, error) {
 	if len(t.Fields) == 0 {
 		return "", fmt.Errorf("%w: struct without fields", txlog.ErrUnsupportedType)
 	}
 	fields := make([]string, len(t.Fields))
 	for i, f := range t.Fields {
-		s, err := typeSQL(f.Type, physical, m)
+		s, err := n.sql(f.Type)
 		if err != nil {
 			return "", fmt.Errorf("field %s: %w", f.Name, err)
 		}
-		name := f.Name
-		if physical {
-			name = f.PhysicalName(m)
-		}
-		fields[i] = table.QuoteIdent(name) + " " + s
+		fields[i] = table.QuoteIdent(f.PhysicalName(n.mapping)) + " " + s
 	}
 	return "STRUCT(" + strings.Join(fields, ", ") + ")", nil
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/lakectl/lakectl/table"
-	"github.com/lakectl/lakectl/txlog"
 )
 
 // externalSQL is the SELECT over files that belong to no table.
@@ -45,7 +44,7 @@ func externalSQL(rel table.Relation, paths []string) (string, error) {
 	}
 	var items []string
 	for _, f := range rel.Schema.Fields {
-		t, err := typeSQL(f.Type, false, txlog.MappingNone)
+		t, err := typeSQL(f.Type)
 		if err != nil {
 			return "", fmt.Errorf("column %s: %w", f.Name, err)
 		}

@@ -11,7 +11,7 @@ import (
 
 // literalSQL writes a constant of type t as an SQL expression that DuckDB reads back as exactly the same value.
 func literalSQL(t *txlog.DataType, v txlog.Literal) (string, error) {
-	sqlType, err := typeSQL(t, false, txlog.MappingNone)
+	sqlType, err := typeSQL(t)
 	if err != nil {
 		return "", err
 	}

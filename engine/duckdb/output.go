@@ -130,7 +130,7 @@ func (c *copier) column(i int, f txlog.Field) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sql, err := typeSQL(stored, false, txlog.MappingNone)
+	sql, err := typeSQL(stored)
 	if err != nil {
 		return "", err
 	}
@@ -247,7 +247,7 @@ func (c *copier) partitions(names []string) error {
 		if err != nil {
 			return err
 		}
-		sql, err := typeSQL(f.Type, false, txlog.MappingNone)
+		sql, err := typeSQL(f.Type)
 		if err != nil || f.Type.Nested() {
 			return fmt.Errorf("partition column %s: %w: %s", name, txlog.ErrUnsupportedType, f.Type)
 		}
@@ -330,16 +330,17 @@ func (c *copier) aliases() []string {
 	return names
 }
 
+// codecs are the names that delta.parquet.compression.codec has for writing, and DuckDB's.
+func codecs() map[string]string {
+	return map[string]string{
+		"": "zstd", "zstd": "zstd", "snappy": "snappy", "gzip": "gzip", "lz4_raw": "lz4_raw",
+		"none": "uncompressed", "uncompressed": "uncompressed",
+	}
+}
+
 // format is the options of COPY that all files share.
 func (c *copier) format() string {
-	codec := c.write.Codec
-	switch codec {
-	case "":
-		codec = "zstd"
-	case "none":
-		codec = "uncompressed"
-	}
-	sql := "FORMAT parquet, RETURN_STATS, COMPRESSION " + table.QuoteString(codec)
+	sql := "FORMAT parquet, RETURN_STATS, COMPRESSION " + table.QuoteString(codecs()[strings.ToLower(c.write.Codec)])
 	if c.write.Mapping == txlog.MappingNone {
 		return sql
 	}

@@ -104,7 +104,7 @@ func (r *reader) columns() error {
 func (r *reader) constants(f *txlog.Field, name string) (partitionColumn, error) {
 	p := partitionColumn{name: f.Name, values: make([]string, len(r.relation.Files))}
 	var err error
-	if p.sql, err = typeSQL(f.Type, false, txlog.MappingNone); err != nil {
+	if p.sql, err = typeSQL(f.Type); err != nil {
 		return p, fmt.Errorf("partition column %s: %w", name, err)
 	}
 	known := map[string]string{}
@@ -198,15 +198,11 @@ func (r *reader) read(ctx context.Context, number int, g group) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	items, err := r.items(g, lookup)
-	if err != nil {
-		return "", err
-	}
 	source, err := r.source(g)
 	if err != nil {
 		return "", err
 	}
-	sql := "SELECT " + strings.Join(items, ", ") + "\nFROM " + source + " r"
+	sql := "SELECT " + strings.Join(r.items(g, lookup), ", ") + "\nFROM " + source + " r"
 	if lookup != "" {
 		sql += "\nJOIN " + lookup + " f ON f.i = r.file_index"
 	}
@@ -232,12 +228,10 @@ func (r *reader) source(g group) (string, error) {
 	}
 	var entries []string
 	for i, f := range r.fields {
-		sql, err := typeSQL(f.Type, true, r.relation.Mapping)
+		names := typeNames{mapping: r.relation.Mapping, legacy: g.legacy}
+		sql, err := names.sql(f.Type)
 		if err != nil {
 			return "", fmt.Errorf("column %s: %w", f.Name, err)
-		}
-		if g.legacy {
-			sql = strings.ReplaceAll(sql, "TIMESTAMPTZ", "TIMESTAMP")
 		}
 		key := table.QuoteString(f.PhysicalName(r.relation.Mapping))
 		if r.relation.Mapping == txlog.MappingID {
@@ -266,7 +260,7 @@ func fileList(paths []string) string {
 }
 
 // items are the output columns, in the order of the schema.
-func (r *reader) items(g group, lookup string) ([]string, error) {
+func (r *reader) items(g group, lookup string) []string {
 	var items []string
 	read := 0
 	for _, f := range r.relation.Schema.Fields {
@@ -294,7 +288,7 @@ func (r *reader) items(g group, lookup string) ([]string, error) {
 		}
 		items = append(items, file+" AS "+table.FileColumn, "r.file_row_number AS "+table.RowColumn)
 	}
-	return items, nil
+	return items
 }
 
 func (r *reader) constantItem(g group, part int) string {
@@ -373,7 +367,7 @@ func (r *reader) rowTable(ctx context.Context, number int, g group) (string, err
 func (r *reader) nothing() (string, error) {
 	var items []string
 	for _, f := range r.relation.Schema.Fields {
-		sql, err := typeSQL(f.Type, false, txlog.MappingNone)
+		sql, err := typeSQL(f.Type)
 		if err != nil {
 			sql = "VARCHAR"
 		}
@@ -390,6 +384,6 @@ func (r *reader) nothing() (string, error) {
 
 // unreadable says why values of a type cannot be read; nil when they can.
 func unreadable(t *txlog.DataType) error {
-	_, err := typeSQL(t, false, txlog.MappingNone)
+	_, err := typeSQL(t)
 	return err
 }

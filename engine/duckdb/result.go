@@ -75,7 +75,7 @@ func (r *result) emit(chunk bindings.DataChunk, row []any, yield func([]any, err
 	for i, c := range r.columns {
 		c.bind(bindings.DataChunkGetVector(chunk, bindings.IdxT(i)))
 	}
-	for n := range int(bindings.DataChunkGetSize(chunk)) {
+	for n := range int(bindings.DataChunkGetSize(chunk)) { //nolint:gosec // at most bindings.VectorSize
 		for i, c := range r.columns {
 			row[i] = c.value(n)
 		}

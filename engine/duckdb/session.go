@@ -116,7 +116,6 @@ func (s *session) connect(o sessionOptions) error {
 		"allow_persistent_secrets":         "false",
 		"enable_external_file_cache":       "false",
 		"preserve_insertion_order":         strconv.FormatBool(o.ordered),
-		"default_null_order":               "nulls_last",
 		"partitioned_write_max_open_files": "100",
 	} {
 		if bindings.SetConfig(config, name, value) == bindings.StateError {

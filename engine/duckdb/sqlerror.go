@@ -43,6 +43,9 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 		return context.Cause(ctx)
 	}
 	message := s.readable(d.Message)
+	if d.Type == "Invalid Input" && message != d.Message {
+		return fmt.Errorf("read data files: %s", firstLine(message)) // it names a file: the SQL is not to blame
+	}
 	switch d.Type {
 	case "Out of Memory":
 		return s.overLimit(d.Message)

@@ -129,7 +129,7 @@ func (a *analysis) create(ctx context.Context, p *place, schema *txlog.Schema) e
 	}
 	columns := make([]string, len(schema.Fields))
 	for i, f := range schema.Fields {
-		sql, err := typeSQL(f.Type, false, txlog.MappingNone)
+		sql, err := typeSQL(f.Type)
 		if err != nil {
 			sql = "VARCHAR" // an error only when it is read: see scans
 		}

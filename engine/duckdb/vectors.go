@@ -52,7 +52,7 @@ func (s *session) appendRuns(ctx context.Context, name string, maps []*roaring64
 	defer bindings.DestroyLogicalType(&bigint)
 	c.chunk = bindings.CreateDataChunk([]bindings.LogicalType{bigint, bigint, bigint})
 	defer bindings.DestroyDataChunk(&c.chunk)
-	size := int(bindings.VectorSize())
+	size := int(bindings.VectorSize()) //nolint:gosec // 2048
 	for i := range c.columns {
 		v := bindings.DataChunkGetVector(c.chunk, bindings.IdxT(i))
 		c.columns[i] = unsafe.Slice((*int64)(bindings.VectorGetData(v)), size)
@@ -115,7 +115,7 @@ func (c *runChunk) flush() error {
 	if c.n == 0 {
 		return nil
 	}
-	bindings.DataChunkSetSize(c.chunk, bindings.IdxT(c.n))
+	bindings.DataChunkSetSize(c.chunk, bindings.IdxT(c.n)) //nolint:gosec // positive
 	c.n = 0
 	if bindings.AppendDataChunk(c.appender, c.chunk) == bindings.StateError {
 		return errors.New("load deletion vectors: " + bindings.AppenderError(c.appender))

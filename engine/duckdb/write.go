@@ -21,6 +21,9 @@ func (e *Engine) Write(ctx context.Context, q table.Query, w table.Write) ([]tab
 	if w.Schema == nil {
 		return nil, errors.New("write files: no schema")
 	}
+	if _, ok := codecs()[strings.ToLower(w.Codec)]; !ok {
+		return nil, fmt.Errorf("write files: compression codec %q cannot be written", w.Codec)
+	}
 	if w.Store == nil {
 		store, err := e.scratch()
 		if err != nil {

@@ -88,13 +88,20 @@ func (s *suite) edges() {
 
 func (s *suite) misfits() {
 	for _, c := range []struct{ column, value string }{
-		{"v tinyint", "300"}, {"v int", "3000000000"}, {"v bigint", "'x'"}, {"v bigint", "9223372036854775808"},
-		{"v decimal(4,2)", "123.4"}, {"v date", "'2023-02-30'"}, {"v boolean", "'maybe'"}, {"v int", "[1]"},
-		{"v struct<a:int>", "{'a': 1, 'b': 2}"}, {"v array<struct<a:int>>", "[{'b': 2}]"},
+		{"v tinyint", "300"},
+		{"v int", "3000000000"},
+		{"v bigint", "'x'"},
+		{"v bigint", "9223372036854775808"},
+		{"v decimal(4,2)", "123.4"},
+		{"v date", "'2023-02-30'"},
+		{"v boolean", "'maybe'"},
+		{"v int", "[1]"},
+		{"v struct<a:int>", "{'a': 1, 'b': 2}"},
+		{"v array<struct<a:int>>", "[{'b': 2}]"},
 		{"v map<string,struct<a:int>>", "MAP {'k': {'c': 1}}"},
 	} {
 		_, err := s.tryWrite("SELECT "+c.value+" v", table.Write{Schema: s.columns(c.column)})
-		s.sqlError(err)
+		s.wantSQLError(err)
 	}
 	if keys := s.keys(s.remote); len(keys) > 0 {
 		s.Errorf("files after errors: %v", keys)
@@ -106,9 +113,9 @@ func (s *suite) outputColumns() {
 	files := s.write("SELECT 'x' b, 1 A", w) // any order, case does not matter
 	s.want("SELECT * FROM t", relations{"t": relation(w, files...)}, `1 | "x"`)
 	_, err := s.tryWrite("SELECT 1 a", w)
-	s.sqlError(err, "B")
+	s.wantSQLError(err, "B")
 	_, err = s.tryWrite("SELECT 1 a, 'x' b, 3 c", w)
-	s.sqlError(err, "c")
+	s.wantSQLError(err, "c")
 }
 
 func (s *suite) notNull() {

@@ -74,7 +74,7 @@ func (s *suite) names() {
 	s.want("SELECT (SELECT v FROM silver.flights AT (VERSION => 3)) - (SELECT v FROM silver.flights)", r, "6")
 	s.want("SELECT v FROM flights WHERE v IN (SELECT v - 1 FROM silver.flights)", r, "1")
 	_, err := s.tryQuery(table.Query{SQL: "SELECT nosuch FROM flights AT (VERSION => 3)", Relations: r})
-	s.sqlError(err, "nosuch")
+	s.wantSQLError(err, "nosuch")
 }
 
 func (s *suite) parse(p table.Parse) *table.Statement {
@@ -131,7 +131,7 @@ func (s *suite) parseTables() {
 	}
 	for _, sql := range []string{"SELEC 1", "SELECT 1; SELECT 2", "DROP TABLE t", "SELECT ?"} {
 		_, err := s.engine.Parse(s.Context(), table.Parse{SQL: sql})
-		s.sqlError(err)
+		s.wantSQLError(err)
 	}
 }
 
@@ -141,7 +141,7 @@ const everyType = "id bigint, i int, n smallint, s string, d date, ts timestamp,
 
 func (s *suite) parseOutput() {
 	schema := s.columns(everyType)
-	schemas := func(table.TableRef) (*txlog.Schema, error) { return schema, nil }
+	schemas := one(schema)
 	st := s.parse(table.Parse{SQL: "SELECT * FROM t", Schemas: schemas})
 	for i, f := range st.Output {
 		if want := schema.Fields[i]; f.Name != want.Name || !f.Type.Equal(want.Type) {
@@ -169,7 +169,7 @@ func (s *suite) parseOutput() {
 		"SELECT id FROM t WHERE s > 5 AND q": {"q"},
 	} {
 		_, err := s.engine.Parse(s.Context(), table.Parse{SQL: sql, Schemas: schemas})
-		s.sqlError(err, words...)
+		s.wantSQLError(err, words...)
 	}
 	refused := errors.New("no such table")
 	_, err := s.engine.Parse(s.Context(), table.Parse{SQL: "SELECT 1 FROM t", Schemas: func(table.TableRef) (*txlog.Schema, error) { return nil, refused }})
@@ -214,10 +214,15 @@ func (s *suite) parseRowWise() {
 	}
 }
 
+// one is a lake with one schema for every table.
+func one(schema *txlog.Schema) func(table.TableRef) (*txlog.Schema, error) {
+	return func(table.TableRef) (*txlog.Schema, error) { return schema, nil }
+}
+
 // parsePredicates checks that the predicates that matter for skipping files are found.
 func (s *suite) parsePredicates() {
 	schema := s.columns(everyType)
-	schemas := func(table.TableRef) (*txlog.Schema, error) { return schema, nil }
+	schemas := one(schema)
 	found := func(sql string) bool {
 		s.Helper()
 		st := s.parse(table.Parse{SQL: sql, Schemas: schemas})
@@ -263,7 +268,7 @@ func (s *suite) skipping() {
 		seed = n
 	}
 	s.Logf("LAKE_TEST_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // a test that can be repeated
+	random := rand.New(rand.NewPCG(seed, seed))
 	schema := s.columns("id int, p int, s string, d date, ts timestamp, tn timestamp_ntz, dc decimal(10,2), f double, f4 float, b boolean, st struct<a:int,b:string>, n bigint")
 	w := table.Write{Schema: schema, PartitionBy: []string{"p"}}
 	var rel table.Relation
@@ -286,7 +291,7 @@ func (s *suite) skipping() {
 		where := condition(random, 2)
 		sql := "SELECT id FROM t WHERE " + where
 		zone := []string{"", "Asia/Kolkata"}[random.IntN(2)]
-		st := s.parse(table.Parse{SQL: sql, TimeZone: zone, Schemas: func(table.TableRef) (*txlog.Schema, error) { return schema, nil }})
+		st := s.parse(table.Parse{SQL: sql, TimeZone: zone, Schemas: one(schema)})
 		few := rel
 		few.Files = nil
 		for _, f := range rel.Files {
