@@ -144,7 +144,7 @@ func partitionRow(columns []txlog.Field, partition map[string]string) string {
 func span(first, last int64) *roaring64.Bitmap {
 	b := roaring64.New()
 	if last >= first && first >= 0 {
-		b.AddRange(uint64(first), uint64(last)+1)
+		b.AddRange(uint64(first), uint64(last)+1) //nolint:gosec // neither is negative
 	}
 	return b
 }
@@ -240,6 +240,11 @@ func bitmap(m map[int]*roaring64.Bitmap, i int) *roaring64.Bitmap {
 		m[i] = b
 	}
 	return b
+}
+
+// cardinality counts the rows in b, which are rows of one file.
+func cardinality(b *roaring64.Bitmap) int64 {
+	return int64(b.GetCardinality()) //nolint:gosec // far below 2^63
 }
 
 // targetRef asks the engine what a statement over targetRelation reads of it and implies for each of its rows. Other

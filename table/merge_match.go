@@ -290,7 +290,7 @@ func (r *merging) settleDoubt(ctx context.Context, p *pairs) error {
 	for number, doubt := range p.doubt {
 		i := r.files[number]
 		if b := changed[i]; b != nil {
-			n := int64(b.GetCardinality())
+			n := cardinality(b)
 			p.updated, p.doubtful = p.updated+n, p.doubtful-n
 			doubt.AndNot(b)
 		}

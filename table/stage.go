@@ -87,11 +87,11 @@ func (c *Change) removeRows(ctx context.Context, eng Engine, found map[int]*roar
 	var removed int64
 	var rewrite []int
 	for _, i := range idx {
-		removed += int64(found[i].GetCardinality())
+		removed += cardinality(found[i])
 		if old[i] != nil {
 			found[i].Or(old[i])
 		}
-		gone := int64(found[i].GetCardinality())
+		gone := cardinality(found[i])
 		n, known := c.base.Files().NumRecords(i)
 		switch {
 		case known && gone >= n:
