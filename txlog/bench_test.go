@@ -25,8 +25,10 @@ func BenchmarkCheckpoint(b *testing.B) {
 			Stats: fmt.Sprintf(`{"numRecords":1000,"minValues":{"id":%d,"name":"aaaa"},"maxValues":{"id":%d,"name":"zzzz"},"nullCount":{"id":0,"name":3}}`, i, i+1000),
 		})
 	}
-	s := &Snapshot{log: l, version: 1, protocol: &Protocol{MinReaderVersion: 1, MinWriterVersion: 2},
-		metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: schema.JSON(), PartitionColumns: []string{"part"}}, files: build.build()}
+	s := &Snapshot{
+		log: l, version: 1, protocol: &Protocol{MinReaderVersion: 1, MinWriterVersion: 2},
+		metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: schema.JSON(), PartitionColumns: []string{"part"}}, files: build.build(),
+	}
 	if err := s.finish(); err != nil {
 		b.Fatal(err)
 	}

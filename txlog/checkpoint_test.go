@@ -26,16 +26,22 @@ func busyTable(t *testing.T, l *Log, c interface{ Now() time.Time }) *Snapshot {
 	}
 	created, used := int64(5), int64(77)
 	x := l.Begin(nil, Operation{Name: "CREATE TABLE"})
-	x.Stage(&Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{FeatureDeletionVectors},
-		WriterFeatures: []string{FeatureDeletionVectors, FeatureDomainMetadata}},
-		&Metadata{ID: "m", Name: "orders", Description: "all <orders>", Provider: "parquet", SchemaString: schema.JSON(),
+	x.Stage(&Protocol{
+		MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{FeatureDeletionVectors},
+		WriterFeatures: []string{FeatureDeletionVectors, FeatureDomainMetadata},
+	},
+		&Metadata{
+			ID: "m", Name: "orders", Description: "all <orders>", Provider: "parquet", SchemaString: schema.JSON(),
 			PartitionColumns: []string{"part"}, CreatedTime: &created,
-			Configuration: map[string]string{"delta.checkpointInterval": "1000", "x": "<&>"}})
+			Configuration: map[string]string{"delta.checkpointInterval": "1000", "x": "<&>"},
+		})
 	mustCommit(t, x)
 	s := latest(t, l)
 	add := func(name, part string) *Add {
-		return &Add{Path: name, PartitionValues: map[string]string{"part": part}, Size: 5, ModificationTime: 9, DataChange: true,
-			Stats: `{"numRecords":10,"minValues":{"id":1},"maxValues":{"id":9},"nullCount":{"id":0}}`}
+		return &Add{
+			Path: name, PartitionValues: map[string]string{"part": part}, Size: 5, ModificationTime: 9, DataChange: true,
+			Stats: `{"numRecords":10,"minValues":{"id":1},"maxValues":{"id":9},"nullCount":{"id":0}}`,
+		}
 	}
 	x = l.Begin(s, Operation{Name: "WRITE"})
 	tagged := add("tagged.parquet", "b/c")
@@ -272,8 +278,10 @@ func TestV2PolicyWritesItsMark(t *testing.T) {
 	l, _ := testLog(t)
 	x := l.Begin(nil, Operation{Name: "CREATE TABLE"})
 	x.Stage(&Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{FeatureV2Checkpoint}, WriterFeatures: []string{FeatureV2Checkpoint}},
-		&Metadata{ID: "m", Provider: "parquet", SchemaString: `{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}`,
-			Configuration: map[string]string{"delta.checkpointPolicy": "v2", "delta.checkpoint.writeStatsAsJson": "false"}})
+		&Metadata{
+			ID: "m", Provider: "parquet", SchemaString: `{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}`,
+			Configuration: map[string]string{"delta.checkpointPolicy": "v2", "delta.checkpoint.writeStatsAsJson": "false"},
+		})
 	mustCommit(t, x)
 	s := latest(t, l)
 	if err := l.Checkpoint(t.Context(), s); err != nil {

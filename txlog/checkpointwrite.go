@@ -64,8 +64,10 @@ func flagColumn(name string) *parquetio.Column {
 }
 
 func textMapColumn(name string) *parquetio.Column {
-	return &parquetio.Column{Name: name, Kind: parquetio.KindMap, Nullable: true,
-		Key: textColumn("key"), Value: textColumn("value")}
+	return &parquetio.Column{
+		Name: name, Kind: parquetio.KindMap, Nullable: true,
+		Key: textColumn("key"), Value: textColumn("value"),
+	}
 }
 
 func textListColumn(name string) *parquetio.Column {

@@ -29,6 +29,7 @@ func (m ColumnMapping) String() string {
 		return "name"
 	case MappingID:
 		return "id"
+	case MappingNone:
 	}
 	return "none"
 }

@@ -18,6 +18,7 @@ func (i isolation) String() string {
 		return "WriteSerializable"
 	case snapshotIsolation:
 		return "SnapshotIsolation"
+	case serializable:
 	}
 	return "Serializable"
 }
@@ -64,7 +65,7 @@ func (t *Transaction) isolation() isolation {
 //  6. it removed a file that we read, or any file where we read the whole table;
 //  7. it removed a file that we remove.
 func (t *Transaction) check(winner *Commit) error {
-	conflict := func(err error, subject string) error {
+	conflict := func(err error, subject string) *ConflictError {
 		e := &ConflictError{Err: err, Version: winner.Version, Subject: subject}
 		if winner.Info != nil {
 			e.Operation = winner.Info.Operation
@@ -72,7 +73,7 @@ func (t *Transaction) check(winner *Commit) error {
 		return e
 	}
 	atFile := func(err error, path string, partition map[string]string) error {
-		e, _ := conflict(err, "").(*ConflictError)
+		e := conflict(err, "")
 		e.Path, e.Partition = path, partition
 		return e
 	}
@@ -141,6 +142,7 @@ func (t *Transaction) written() writtenSet {
 // appendsMatter tells whether files that this winner added can be in conflict with what we read.
 func (t *Transaction) appendsMatter(winner *Commit, writesMetadata bool) bool {
 	switch t.isolation() {
+	case serializable:
 	case snapshotIsolation:
 		return false
 	case writeSerializable:

@@ -100,6 +100,7 @@ func TestConflictCases(t *testing.T) {
 }
 
 func (tc conflictCase) run(t *testing.T, level, want string) {
+	t.Helper()
 	l, _ := testLog(t)
 	s := tc.table(t, l, level)
 	x := l.Begin(s, Operation{Name: "TEST"})
@@ -159,14 +160,18 @@ func (tc conflictCase) table(t *testing.T, l *Log, level string) *Snapshot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{FeatureDeletionVectors},
-		WriterFeatures: []string{FeatureDeletionVectors, FeatureDomainMetadata, FeatureInvariants}}
+	p := &Protocol{
+		MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{FeatureDeletionVectors},
+		WriterFeatures: []string{FeatureDeletionVectors, FeatureDomainMetadata, FeatureInvariants},
+	}
 	if tc.rowTracking {
 		p.WriterFeatures = append(p.WriterFeatures, FeatureRowTracking)
 	}
 	x := l.Begin(nil, Operation{Name: "CREATE TABLE"})
-	x.Stage(p, &Metadata{ID: "t", Provider: "parquet", SchemaString: schema.JSON(), PartitionColumns: partitionBy,
-		Configuration: map[string]string{"delta.isolationLevel": level}})
+	x.Stage(p, &Metadata{
+		ID: "t", Provider: "parquet", SchemaString: schema.JSON(), PartitionColumns: partitionBy,
+		Configuration: map[string]string{"delta.isolationLevel": level},
+	})
 	mustCommit(t, x)
 	x = l.Begin(latest(t, l), Operation{Name: "WRITE"})
 	for _, name := range strings.Fields(tc.start) {
@@ -230,8 +235,10 @@ func (tc conflictCase) actions(t *testing.T, text string, change bool) []Action 
 				partition = map[string]string{}
 			}
 			size := int64(1)
-			out = append(out, &Remove{Path: name, DataChange: change, DeletionTimestamp: 1, ExtendedFileMetadata: true,
-				PartitionValues: partition, Size: &size})
+			out = append(out, &Remove{
+				Path: name, DataChange: change, DeletionTimestamp: 1, ExtendedFileMetadata: true,
+				PartitionValues: partition, Size: &size,
+			})
 		case word == "txn":
 			i++
 			out = append(out, &Txn{AppID: words[i], Version: 1})
@@ -246,8 +253,10 @@ func (tc conflictCase) actions(t *testing.T, text string, change bool) []Action 
 			out = append(out, &Metadata{ID: "t", Provider: "parquet", SchemaString: `{"type":"struct","fields":[` +
 				`{"name":"id","type":"long","nullable":true,"metadata":{}},{"name":"new","type":"long","nullable":true,"metadata":{}}]}`})
 		case word == "protocol":
-			out = append(out, &Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{FeatureDeletionVectors},
-				WriterFeatures: []string{FeatureDeletionVectors, FeatureDomainMetadata, FeatureInvariants, FeatureAppendOnly}})
+			out = append(out, &Protocol{
+				MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{FeatureDeletionVectors},
+				WriterFeatures: []string{FeatureDeletionVectors, FeatureDomainMetadata, FeatureInvariants, FeatureAppendOnly},
+			})
 		default:
 			t.Fatalf("case %d: action %q", tc.n, word)
 		}

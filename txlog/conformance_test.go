@@ -210,6 +210,7 @@ func TestConformanceGolden(t *testing.T) {
 		"canonicalized-paths-normal-b":                                   wantNoFiles(1),
 		"canonicalized-paths-special-b":                                  wantNoFiles(1),
 		"log-replay-special-characters-b": func(t *testing.T, _ *Log, s *Snapshot, err error) {
+			t.Helper()
 			if err != nil || s.Files().Len() != 1 {
 				t.Fatalf("%v", err)
 			}
@@ -218,6 +219,7 @@ func TestConformanceGolden(t *testing.T) {
 			}
 		},
 		"deltalog-commit-info": func(t *testing.T, l *Log, s *Snapshot, err error) {
+			t.Helper()
 			if err != nil || s.Version() != 0 || s.Files().Len() != 1 || s.Files().Path(0) != "abc" {
 				t.Fatalf("%v", err)
 			}

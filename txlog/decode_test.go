@@ -17,23 +17,31 @@ func ptr[T any](v T) *T { return &v }
 
 func TestActionsComeBackAsWritten(t *testing.T) {
 	for _, a := range []Action{
-		&Metadata{ID: "1", Name: "a<b>&c", Description: "d", Provider: "parquet", FormatOptions: map[string]string{"x": "y"},
-			SchemaString: `{"type":"struct","fields":[]}`, PartitionColumns: []string{"p"}, CreatedTime: ptr(int64(1 << 60)), Configuration: map[string]string{"k": "v"}},
+		&Metadata{
+			ID: "1", Name: "a<b>&c", Description: "d", Provider: "parquet", FormatOptions: map[string]string{"x": "y"},
+			SchemaString: `{"type":"struct","fields":[]}`, PartitionColumns: []string{"p"}, CreatedTime: ptr(int64(1 << 60)), Configuration: map[string]string{"k": "v"},
+		},
 		&Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{}, WriterFeatures: []string{"x"}},
 		&Protocol{MinReaderVersion: 1, MinWriterVersion: 2},
-		&Add{Path: "a%20b", PartitionValues: map[string]string{"p": "", "q": "\u2028é\""}, Size: 9007199254740993, ModificationTime: 1, DataChange: true,
+		&Add{
+			Path: "a%20b", PartitionValues: map[string]string{"p": "", "q": "\u2028é\""}, Size: 9007199254740993, ModificationTime: 1, DataChange: true,
 			Stats: `{"numRecords":1}`, Tags: map[string]string{"t": "u"}, DeletionVector: &DeletionVectorDescriptor{StorageType: "u", PathOrInlineDv: "ab^-aqEH.-t@S}K{vb[*k^", Offset: ptr(int32(1)), SizeInBytes: 40, Cardinality: 4},
-			BaseRowID: ptr(int64(0)), DefaultRowCommitVersion: ptr(int64(3)), ClusteringProvider: "liquid"},
-		&Remove{Path: "x", DeletionTimestamp: 5, DataChange: true, ExtendedFileMetadata: true, PartitionValues: map[string]string{"p": "1"}, Size: ptr(int64(0)),
-			Stats: "{}", Tags: map[string]string{"t": ""}, BaseRowID: ptr(int64(1)), DefaultRowCommitVersion: ptr(int64(2))},
+			BaseRowID: ptr(int64(0)), DefaultRowCommitVersion: ptr(int64(3)), ClusteringProvider: "liquid",
+		},
+		&Remove{
+			Path: "x", DeletionTimestamp: 5, DataChange: true, ExtendedFileMetadata: true, PartitionValues: map[string]string{"p": "1"}, Size: ptr(int64(0)),
+			Stats: "{}", Tags: map[string]string{"t": ""}, BaseRowID: ptr(int64(1)), DefaultRowCommitVersion: ptr(int64(2)),
+		},
 		&CDC{Path: "_change_data/x", PartitionValues: map[string]string{}, Size: 3, Tags: map[string]string{"a": "b"}},
 		&Txn{AppID: "a", Version: -1, LastUpdated: ptr(int64(0))},
 		&DomainMetadata{Domain: "d", Configuration: "{\"a\":1}", Removed: true},
 		&CheckpointMetadata{Version: 4, Tags: map[string]string{"a": "b"}},
 		&Sidecar{Path: "x.parquet", SizeInBytes: 1, ModificationTime: 2, Tags: map[string]string{"a": "b"}},
-		&CommitInfo{Timestamp: 1, InCommitTimestamp: ptr(int64(2)), Operation: "WRITE", OperationParameters: map[string]string{"mode": "\"Append\""},
+		&CommitInfo{
+			Timestamp: 1, InCommitTimestamp: ptr(int64(2)), Operation: "WRITE", OperationParameters: map[string]string{"mode": "\"Append\""},
 			ReadVersion: ptr(Version(0)), IsolationLevel: "Serializable", IsBlindAppend: ptr(false), OperationMetrics: map[string]string{"numFiles": "1"},
-			EngineInfo: "e", TxnID: "t", UserMetadata: "u", Tags: map[string]string{"a": "b"}, Extra: map[string]json.RawMessage{"lake": json.RawMessage(`{"run":12345678901234567890}`)}},
+			EngineInfo: "e", TxnID: "t", UserMetadata: "u", Tags: map[string]string{"a": "b"}, Extra: map[string]json.RawMessage{"lake": json.RawMessage(`{"run":12345678901234567890}`)},
+		},
 	} {
 		t.Run(fmt.Sprintf("%T", a), func(t *testing.T) {
 			line, err := EncodeAction(a)
@@ -64,8 +72,10 @@ func TestDecodeLine(t *testing.T) {
 		{name: "unknown field", line: `{"txn":{"appId":"a","version":1,"new":[{"x":null}]}}`, want: &Txn{AppID: "a", Version: 1}},
 		{name: "keys match exactly", line: `{"txn":{"appId":"a","version":1,"Version":7,"APPID":"b"}}`, want: &Txn{AppID: "a", Version: 1}},
 		{name: "action keys match exactly", line: `{"Txn":{"appId":"a","version":1}}`},
-		{name: "nulls", line: `{"add":{"path":"a","partitionValues":{"p":null},"size":1,"modificationTime":2,"dataChange":true,"tags":null,"stats":null,"deletionVector":null,"baseRowId":null},"txn":null}`,
-			want: &Add{Path: "a", PartitionValues: map[string]string{"p": ""}, Size: 1, ModificationTime: 2, DataChange: true}},
+		{
+			name: "nulls", line: `{"add":{"path":"a","partitionValues":{"p":null},"size":1,"modificationTime":2,"dataChange":true,"tags":null,"stats":null,"deletionVector":null,"baseRowId":null},"txn":null}`,
+			want: &Add{Path: "a", PartitionValues: map[string]string{"p": ""}, Size: 1, ModificationTime: 2, DataChange: true},
+		},
 		{name: "large number", line: `{"txn":{"appId":"a","version":9007199254740993}}`, want: &Txn{AppID: "a", Version: 9007199254740993}},
 		{name: "escapes", line: `{"txn":{"appId":"\ud83d\ude08\u00e9\n\/","version":1}}`, want: &Txn{AppID: "😈é\n/", Version: 1}},
 		{name: "half a pair", line: `{"txn":{"appId":"\ud83d","version":1}}`, want: &Txn{AppID: "\uFFFD", Version: 1}},

@@ -320,7 +320,7 @@ func (d *vectorDecoder) bucket() error {
 	}
 	d.rows += low.GetCardinality()
 	d.rest = d.rest[n:]
-	return d.bound.Check("deletion_vector_bits", int64(min(d.rows, math.MaxInt64))) //nolint:gosec // bounded
+	return d.bound.Check("deletion_vector_bits", int64(min(d.rows, math.MaxInt64)))
 }
 
 // encodeVector writes the blob of a vector, byte for byte as Spark does for the same rows.
@@ -356,7 +356,7 @@ func (l *Log) WriteDeletionVectors(ctx context.Context, bs []*roaring64.Bitmap) 
 			return nil, fmt.Errorf("write deletion vectors: %w: no rows", ErrDeletionVector)
 		}
 		rows := b.GetCardinality()
-		if err := l.options.Limits.Check("deletion_vector_bits", int64(min(rows, math.MaxInt64))); err != nil { //nolint:gosec // bounded
+		if err := l.options.Limits.Check("deletion_vector_bits", int64(min(rows, math.MaxInt64))); err != nil {
 			return nil, err
 		}
 		blob, err := encodeVector(b)

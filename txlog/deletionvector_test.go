@@ -122,6 +122,7 @@ func TestWrittenVectorsComeBack(t *testing.T) {
 func TestHostileVectors(t *testing.T) {
 	change := func(f func(b []byte, d *DeletionVectorDescriptor)) func(*testing.T, *Log) *DeletionVectorDescriptor {
 		return func(t *testing.T, l *Log) *DeletionVectorDescriptor {
+			t.Helper()
 			b := vectorFile(t)
 			d := onDisk(t, l, b)
 			f(b, d)

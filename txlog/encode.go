@@ -41,14 +41,14 @@ func EncodeAction(a Action) ([]byte, error) {
 	case *CheckpointMetadata:
 		w.member("checkpointMetadata", func() {
 			w.int("version", int64(a.Version))
-			w.optionalMap("tags", a.Tags)
+			w.tags(a.Tags)
 		})
 	case *Sidecar:
 		w.member("sidecar", func() {
 			w.text("path", a.Path)
 			w.int("sizeInBytes", a.SizeInBytes)
 			w.int("modificationTime", a.ModificationTime)
-			w.optionalMap("tags", a.Tags)
+			w.tags(a.Tags)
 		})
 	default:
 		return nil, fmt.Errorf("encode action: unknown kind %T", a)
@@ -127,9 +127,9 @@ func (w *jsonWriter) textMap(k string, m map[string]string) {
 	})
 }
 
-func (w *jsonWriter) optionalMap(k string, m map[string]string) {
+func (w *jsonWriter) tags(m map[string]string) {
 	if len(m) > 0 {
-		w.textMap(k, m)
+		w.textMap("tags", m)
 	}
 }
 
@@ -193,7 +193,7 @@ func (w *jsonWriter) add(a *Add) {
 	w.int("modificationTime", a.ModificationTime)
 	w.bool("dataChange", a.DataChange)
 	w.optionalText("stats", a.Stats)
-	w.optionalMap("tags", a.Tags)
+	w.tags(a.Tags)
 	w.descriptor(a.DeletionVector)
 	w.optionalInt("baseRowId", a.BaseRowID)
 	w.optionalInt("defaultRowCommitVersion", a.DefaultRowCommitVersion)
@@ -212,7 +212,7 @@ func (w *jsonWriter) remove(a *Remove) {
 	}
 	w.optionalInt("size", a.Size)
 	w.optionalText("stats", a.Stats)
-	w.optionalMap("tags", a.Tags)
+	w.tags(a.Tags)
 	w.descriptor(a.DeletionVector)
 	w.optionalInt("baseRowId", a.BaseRowID)
 	w.optionalInt("defaultRowCommitVersion", a.DefaultRowCommitVersion)
@@ -223,7 +223,7 @@ func (w *jsonWriter) cdc(a *CDC) {
 	w.partitionValues(a.PartitionValues)
 	w.int("size", a.Size)
 	w.bool("dataChange", false)
-	w.optionalMap("tags", a.Tags)
+	w.tags(a.Tags)
 }
 
 func (w *jsonWriter) descriptor(d *DeletionVectorDescriptor) {
@@ -262,7 +262,7 @@ func (w *jsonWriter) commitInfo(c *CommitInfo) {
 	w.optionalText("engineInfo", c.EngineInfo)
 	w.optionalText("txnId", c.TxnID)
 	w.optionalText("userMetadata", c.UserMetadata)
-	w.optionalMap("tags", c.Tags)
+	w.tags(c.Tags)
 	taken := map[string]bool{}
 	newJSONReader([]byte("{" + string(w.buf.Bytes()[start:]) + "}")).eachKey(func(key string) { taken[key] = true })
 	for _, key := range slices.Sorted(maps.Keys(c.Extra)) {

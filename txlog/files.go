@@ -131,7 +131,7 @@ func (f *Files) byPath(path string) []int32 {
 		f.index = make(map[string][]int32, len(f.paths))
 		for i := range f.paths {
 			p := canonicalPath(f.paths[i])
-			f.index[p] = append(f.index[p], int32(i)) //nolint:gosec // bounded by checkpoint_rows
+			f.index[p] = append(f.index[p], int32(i))
 		}
 	})
 	return f.index[canonicalPath(path)]

@@ -269,7 +269,7 @@ func (r *jsonReader) hex4() rune {
 		return 0
 	}
 	r.pos += 4
-	return rune(v)
+	return rune(v) //nolint:gosec // 16 bits
 }
 
 // number returns the digits of a number as they are written.

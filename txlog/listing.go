@@ -107,11 +107,11 @@ func (l *Log) list(ctx context.Context, from Version) (*listing, error) {
 
 // classify files one name away; rest is what follows the version.
 func (g *listing) classify(v Version, rest string, info objectstore.Info, parts map[Version]map[int]map[int]objectstore.Info) {
-	switch {
-	case rest == ".json":
+	switch rest {
+	case ".json":
 		g.commits[v] = info
 		return
-	case rest == ".checkpoint.parquet":
+	case ".checkpoint.parquet":
 		g.checkpoints = append(g.checkpoints, checkpointFiles{v, checkpointClassic, []objectstore.Info{info}})
 		return
 	}
@@ -165,7 +165,7 @@ func partOf(name string) (part, of int, ok bool) {
 	}
 	p, err1 := strconv.ParseUint(a, 10, 31)
 	n, err2 := strconv.ParseUint(b, 10, 31)
-	return int(p), int(n), err1 == nil && err2 == nil && p >= 1 && p <= n //nolint:gosec // 31 bits
+	return int(p), int(n), err1 == nil && err2 == nil && p >= 1 && p <= n
 }
 
 // uuidName accepts the text form of a UUID.

@@ -75,9 +75,16 @@ func TestPartitionValues(t *testing.T) {
 		want string
 		bad  bool
 	}{
-		{"string", nil, "", false}, {"int", 7, "7", false}, {"int", int64(1) << 40, "", true}, {"date", Date(-1), "1969-12-31", false},
-		{"decimal(5,2)", Decimal{Unscaled: big.NewInt(5), Scale: 1}, "0.50", false}, {"decimal(5,0)", decimal("0.5"), "", true},
-		{"binary", []byte{0xff}, "", true}, {"binary", []byte("a"), "a", false}, {"boolean", "true", "", true}, {"float", 0.1, "0.1", false},
+		{"string", nil, "", false},
+		{"int", 7, "7", false},
+		{"int", int64(1) << 40, "", true},
+		{"date", Date(-1), "1969-12-31", false},
+		{"decimal(5,2)", Decimal{Unscaled: big.NewInt(5), Scale: 1}, "0.50", false},
+		{"decimal(5,0)", decimal("0.5"), "", true},
+		{"binary", []byte{0xff}, "", true},
+		{"binary", []byte("a"), "a", false},
+		{"boolean", "true", "", true},
+		{"float", 0.1, "0.1", false},
 	} {
 		typ, _ := ParseType(tc.sql)
 		if got, err := PartitionText(typ, tc.v); got != tc.want || (err != nil) != tc.bad {

@@ -189,7 +189,7 @@ func featureError(write bool, missing []string) error {
 
 // activeRefusals lists the duties of a writer that are switched on in this table and that we cannot do yet.
 // A feature that is supported but not active asks nothing of a writer.
-func activeRefusals(p *Protocol, m *Metadata, schema *Schema, mapping ColumnMapping) []string {
+func activeRefusals(m *Metadata, schema *Schema, mapping ColumnMapping) []string {
 	var refused []string
 	active := func(feature, what string) {
 		if what != "" {
@@ -305,7 +305,7 @@ func DefaultProtocol(schema *Schema, partitionColumns []string, configuration ma
 		return nil, err
 	}
 	m := &Metadata{Configuration: configuration}
-	if refused := activeRefusals(nil, m, schema, mapping); len(refused) > 0 {
+	if refused := activeRefusals(m, schema, mapping); len(refused) > 0 {
 		return nil, featureError(true, refused)
 	}
 	reader, writer := []string{}, []string{FeatureAppendOnly, FeatureInvariants}

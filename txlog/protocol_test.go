@@ -80,8 +80,10 @@ func TestActiveDutiesRefuseWrites(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, _ := testLog(t)
-			s := &Snapshot{log: l, protocol: &Protocol{MinReaderVersion: 2, MinWriterVersion: 6},
-				metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: tc.schema, Configuration: tc.properties}, files: newFilesBuilder(l, 0).build()}
+			s := &Snapshot{
+				log: l, protocol: &Protocol{MinReaderVersion: 2, MinWriterVersion: 6},
+				metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: tc.schema, Configuration: tc.properties}, files: newFilesBuilder(l, 0).build(),
+			}
 			if err := s.finish(); err != nil {
 				t.Fatal(err)
 			}

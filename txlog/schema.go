@@ -253,14 +253,15 @@ func (s *Schema) Uses(k Kind) bool {
 }
 
 func (t *DataType) uses(k Kind) bool {
-	switch {
-	case t.Kind == k:
+	if t.Kind == k {
 		return true
-	case t.Kind == KindArray:
+	}
+	switch t.Kind {
+	case KindArray:
 		return t.Element.uses(k)
-	case t.Kind == KindMap:
+	case KindMap:
 		return t.Key.uses(k) || t.Value.uses(k)
-	case t.Kind == KindStruct:
+	case KindStruct:
 		return (&Schema{Fields: t.Fields}).Uses(k)
 	}
 	return false

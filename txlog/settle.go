@@ -35,6 +35,7 @@ func (o Outcome) String() string {
 		return "conflict"
 	case OutcomeUnknown:
 		return "unknown"
+	case OutcomeNone:
 	}
 	return "none"
 }

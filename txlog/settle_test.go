@@ -66,6 +66,7 @@ func (s *scripted) Put(ctx context.Context, key string, body objectstore.Body, c
 		return objectstore.Info{}, objectstore.ErrThrottled
 	case rivalWins:
 		_, _ = s.Store.Put(ctx, key, objectstore.Bytes([]byte(`{"commitInfo":{"txnId":"rival"}}`)), c)
+	case through, noAnswer, landFirst:
 	}
 	return s.Store.Put(ctx, key, body, c)
 }
@@ -76,10 +77,10 @@ func (s *scripted) Get(ctx context.Context, key string, r objectstore.Range) (io
 		if len(s.gets) > 0 {
 			f, s.gets = s.gets[0], s.gets[1:]
 		}
-		switch f {
-		case noAnswer:
+		if f == noAnswer {
 			return nil, objectstore.Info{}, objectstore.ErrUnavailable
-		case landFirst:
+		}
+		if f == landFirst {
 			s.late()
 		}
 	}
@@ -118,8 +119,10 @@ func TestSettleRule(t *testing.T) {
 		{name: "store lies about 412", puts: repeat(exists, attempts), want: OutcomeUnknown, err: ErrUnknown, sent: attempts},
 		{name: "throttled throughout", puts: repeat(throttled, attempts), want: OutcomeUnknown, err: ErrUnknown, sent: attempts},
 		{name: "throttled, then through", puts: repeat(throttled, attempts-1), want: OutcomeCommitted, sent: attempts, there: "T"},
-		{name: "last look finds it", puts: append(repeat(throttled, attempts-1), lostReply), gets: append(repeat(through, attempts-1), repeat(noAnswer, attempts)...),
-			want: OutcomeCommitted, sent: attempts, there: "T"},
+		{
+			name: "last look finds it", puts: append(repeat(throttled, attempts-1), lostReply), gets: append(repeat(through, attempts-1), repeat(noAnswer, attempts)...),
+			want: OutcomeCommitted, sent: attempts, there: "T",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			store := &scripted{Store: mem.New(t.Name()), puts: tc.puts, gets: tc.gets}
@@ -266,8 +269,10 @@ func TestEveryPutIsByteIdentical(t *testing.T) {
 	store := &recording{Store: mem.New(t.Name())}
 	l := New(store, "t", Options{Clock: clock.NewStepping(testStart()), Rand: clock.SeededRand(1), Limits: limits.Limits{CommitAttempts: 5}})
 	x := l.Begin(nil, Operation{Name: "CREATE TABLE"})
-	x.Stage(&Protocol{MinReaderVersion: 1, MinWriterVersion: 2}, &Metadata{ID: "t", Provider: "parquet",
-		SchemaString: `{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}`})
+	x.Stage(&Protocol{MinReaderVersion: 1, MinWriterVersion: 2}, &Metadata{
+		ID: "t", Provider: "parquet",
+		SchemaString: `{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}`,
+	})
 	if _, err := x.Commit(t.Context()); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), x.TxnID()) {
 		t.Fatalf("got %v", err)
 	}

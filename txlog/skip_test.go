@@ -87,6 +87,7 @@ type skipFile struct {
 
 // file makes a few rows, statistics of them, and then may delete some.
 func (w *skipWorld) file(t *testing.T) skipFile {
+	t.Helper()
 	f := skipFile{partition: map[string]string{}}
 	fixed := map[string]Literal{}
 	for _, name := range []string{"p", "pi", "pd"} {
@@ -132,6 +133,7 @@ func (w *skipWorld) file(t *testing.T) skipFile {
 }
 
 func (w *skipWorld) stats(t *testing.T, rows []map[string]Literal, partition map[string]Literal) string {
+	t.Helper()
 	var leaves []LeafStats
 	for _, leaf := range w.leaves() {
 		if _, isPartition := partition[leaf.path[0]]; isPartition || w.IntN(6) == 0 {

@@ -162,7 +162,7 @@ func (s *Snapshot) CheckWritable() error {
 	if err := s.schema.CheckKnown(); err != nil {
 		return err
 	}
-	return featureError(true, activeRefusals(s.protocol, s.metadata, s.schema, s.mapping))
+	return featureError(true, activeRefusals(s.metadata, s.schema, s.mapping))
 }
 
 // StatsColumns says which columns of the table get statistics.
@@ -191,15 +191,21 @@ func (s *Snapshot) finish() error {
 	if s.mapping, err = mappingOf(s.metadata.Configuration); err != nil {
 		return err
 	}
-	s.schema, s.schemaErr = parseSchema(s.metadata.SchemaString, s.log.options.Limits)
-	if s.schemaErr != nil {
-		s.schema = nil
-		return nil
-	}
-	if err := checkMapping(s.schema, s.mapping); err != nil {
-		s.schema, s.schemaErr = nil, corrupt("schema: %w", err)
-	}
+	// A log without a usable schema still opens: history and vacuum do not need one.
+	s.schema, s.schemaErr = s.log.mappedSchema(s.metadata.SchemaString, s.mapping)
 	return nil
+}
+
+// mappedSchema reads a schema that has what its column mapping needs.
+func (l *Log) mappedSchema(text string, mapping ColumnMapping) (*Schema, error) {
+	schema, err := parseSchema(text, l.options.Limits)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMapping(schema, mapping); err != nil {
+		return nil, corrupt("schema: %w", err)
+	}
+	return schema, nil
 }
 
 // inCommitTimestamps tells whether commits of this table carry their own time.

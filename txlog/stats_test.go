@@ -30,25 +30,37 @@ func TestBuildStats(t *testing.T) {
 		leaf LeafStats
 		want string // between the braces after numRecords
 	}{
-		{"long", LeafStats{Type: &DataType{Kind: KindLong}, Min: lit(KindLong, int64(math.MinInt64)), Max: lit(KindLong, int64(math.MaxInt64)), NullCount: n(0)},
-			`"minValues":{"c":-9223372036854775808},"maxValues":{"c":9223372036854775807},"nullCount":{"c":0},`},
-		{"zeros", LeafStats{Type: &DataType{Kind: KindDouble}, Min: lit(KindDouble, 0.0), Max: lit(KindDouble, math.Copysign(0, -1))},
-			`"minValues":{"c":-0.0},"maxValues":{"c":0.0},`},
+		{
+			"long",
+			LeafStats{Type: &DataType{Kind: KindLong}, Min: lit(KindLong, int64(math.MinInt64)), Max: lit(KindLong, int64(math.MaxInt64)), NullCount: n(0)},
+			`"minValues":{"c":-9223372036854775808},"maxValues":{"c":9223372036854775807},"nullCount":{"c":0},`,
+		},
+		{
+			"zeros",
+			LeafStats{Type: &DataType{Kind: KindDouble}, Min: lit(KindDouble, 0.0), Max: lit(KindDouble, math.Copysign(0, -1))},
+			`"minValues":{"c":-0.0},"maxValues":{"c":0.0},`,
+		},
 		{"NaN", LeafStats{Type: &DataType{Kind: KindDouble}, Min: lit(KindDouble, 1.0), Max: lit(KindDouble, 2.0), HasNaN: true, NullCount: n(1)}, `"nullCount":{"c":1},`},
 		{"infinity", LeafStats{Type: &DataType{Kind: KindDouble}, Min: lit(KindDouble, math.Inf(-1)), Max: lit(KindDouble, 2.0)}, `"maxValues":{"c":2.0},`},
 		{"float", LeafStats{Type: &DataType{Kind: KindFloat}, Min: lit(KindDouble, float64(float32(0.1)))}, `"minValues":{"c":0.1},`},
 		{"decimal", LeafStats{Type: &DataType{Kind: KindDecimal, Precision: 38, Scale: 2}, Max: lit(KindDecimal, big.NewRat(-1, 4))}, `"maxValues":{"c":-0.25},`},
 		{"short text", LeafStats{Type: &DataType{Kind: KindString}, Min: lit(KindString, ""), Max: lit(KindString, a32), Exact: true}, `"minValues":{"c":""},"maxValues":{"c":"` + a32 + `"},`},
-		{"long text", LeafStats{Type: &DataType{Kind: KindString}, Min: lit(KindString, a32+"b"), Max: lit(KindString, a32+"b"), Exact: true},
-			`"minValues":{"c":"` + a32 + `"},"maxValues":{"c":"` + a32 + "\x7f" + `"},`},
+		{
+			"long text",
+			LeafStats{Type: &DataType{Kind: KindString}, Min: lit(KindString, a32+"b"), Max: lit(KindString, a32+"b"), Exact: true},
+			`"minValues":{"c":"` + a32 + `"},"maxValues":{"c":"` + a32 + "\x7f" + `"},`,
+		},
 		{"long text beyond ASCII", LeafStats{Type: &DataType{Kind: KindString}, Max: lit(KindString, a32+"é"), Exact: true}, `"maxValues":{"c":"` + a32 + top + `"},`},
 		{"skips the last character", LeafStats{Type: &DataType{Kind: KindString}, Max: lit(KindString, a32+top+"b"+"c"), Exact: true}, `"maxValues":{"c":"` + a32 + top + "\x7f" + `"},`},
 		{"nothing is above", LeafStats{Type: &DataType{Kind: KindString}, Max: lit(KindString, strings.Repeat(top, 70)), Exact: true}, ""},
 		{"maximum cut by the engine", LeafStats{Type: &DataType{Kind: KindString}, Min: lit(KindString, "a"), Max: lit(KindString, "b")}, `"minValues":{"c":"a"},`},
 		{"binary", LeafStats{Type: &DataType{Kind: KindBinary}, NullCount: n(2)}, `"nullCount":{"c":2},`},
 		{"date", LeafStats{Type: &DataType{Kind: KindDate}, Min: lit(KindDate, int64(-1)), Max: lit(KindDate, int64(0))}, `"minValues":{"c":"1969-12-31"},"maxValues":{"c":"1970-01-01"},`},
-		{"timestamp", LeafStats{Type: &DataType{Kind: KindTimestamp}, Min: lit(KindTimestamp, int64(-1)), Max: lit(KindTimestamp, int64(1999))},
-			`"minValues":{"c":"1969-12-31T23:59:59.999Z"},"maxValues":{"c":"1970-01-01T00:00:00.001Z"},`},
+		{
+			"timestamp",
+			LeafStats{Type: &DataType{Kind: KindTimestamp}, Min: lit(KindTimestamp, int64(-1)), Max: lit(KindTimestamp, int64(1999))},
+			`"minValues":{"c":"1969-12-31T23:59:59.999Z"},"maxValues":{"c":"1970-01-01T00:00:00.001Z"},`,
+		},
 		{"ntz", LeafStats{Type: &DataType{Kind: KindTimestampNTZ}, Max: lit(KindTimestampNTZ, int64(0))}, `"maxValues":{"c":"1970-01-01T00:00:00.000"},`},
 		{"kind of another type", LeafStats{Type: &DataType{Kind: KindLong}, Min: lit(KindString, "x")}, ""},
 	} {

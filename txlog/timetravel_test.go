@@ -168,7 +168,10 @@ func TestHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for range l.History(t.Context(), HistoryOptions{}) {
+	for _, err := range l.History(t.Context(), HistoryOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		n++
 	}
 	if n != 2 {

@@ -16,8 +16,10 @@ func (t *Transaction) validate() error {
 	if err != nil {
 		return err
 	}
-	v := &validator{t: t, after: after, appendOnly: isTrue(m.Configuration, "delta.appendOnly"),
-		once: map[string]bool{}, adds: map[string]*Add{}, removes: map[string]*Remove{}}
+	v := &validator{
+		t: t, after: after, appendOnly: isTrue(m.Configuration, "delta.appendOnly"),
+		once: map[string]bool{}, adds: map[string]*Add{}, removes: map[string]*Remove{},
+	}
 	for _, a := range t.actions {
 		if err := v.action(a); err != nil {
 			return err

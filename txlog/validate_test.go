@@ -157,8 +157,10 @@ func TestCommitInfoComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, rest, _ := strings.Cut(string(b), "\n")
-	for _, want := range []string{`{"commitInfo":{"timestamp":`, `"operation":"WRITE"`, `"operationParameters":{"mode":"\"Append\""}`, `"readVersion":0`,
-		`"isolationLevel":"Serializable"`, `"isBlindAppend":true`, `"operationMetrics":{"numFiles":"1"}`, `"engineInfo":"lakectl"`, `"txnId":"` + done.TxnID + `"`, `"userMetadata":"u"`} {
+	for _, want := range []string{
+		`{"commitInfo":{"timestamp":`, `"operation":"WRITE"`, `"operationParameters":{"mode":"\"Append\""}`, `"readVersion":0`,
+		`"isolationLevel":"Serializable"`, `"isBlindAppend":true`, `"operationMetrics":{"numFiles":"1"}`, `"engineInfo":"lakectl"`, `"txnId":"` + done.TxnID + `"`, `"userMetadata":"u"`,
+	} {
 		if !strings.Contains(first, want) {
 			t.Errorf("first line lacks %s: %s", want, first)
 		}

@@ -22,7 +22,7 @@ func decodeZ85(s string) ([]byte, error) {
 			if digit < 0 {
 				return nil, errors.New("character outside Z85")
 			}
-			v = v*85 + uint64(digit) //nolint:gosec // not negative
+			v = v*85 + uint64(digit)
 		}
 		if v >= 1<<32 {
 			return nil, errors.New("group of Z85 is too large")

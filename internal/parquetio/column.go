@@ -29,8 +29,10 @@ const (
 
 // String is the kind's name for messages.
 func (k Kind) String() string {
-	names := [...]string{"unknown", "boolean", "byte", "short", "integer", "long", "float", "double", "decimal",
-		"string", "binary", "date", "timestamp", "timestamp_ntz", "struct", "list", "map"}
+	names := [...]string{
+		"unknown", "boolean", "byte", "short", "integer", "long", "float", "double", "decimal",
+		"string", "binary", "date", "timestamp", "timestamp_ntz", "struct", "list", "map",
+	}
 	if int(k) < len(names) {
 		return names[k]
 	}

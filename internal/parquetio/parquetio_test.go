@@ -44,14 +44,22 @@ func everyKindRows() [][]any {
 	return [][]any{
 		{
 			true, int64(-128), int64(32767), int64(-5), int64(1), 1.5, -2.25, big.NewInt(-123456789), big.NewInt(999999999999999999), big38,
-			"žluťoučký", []byte{0, 1, 255}, int64(-1), int64(1577865550000001), int64(-1),
-			[]any{"b", int64(9)}, []any{[]any{int64(1), nil}, nil, []any{}, []any{int64(2)}},
+			"žluťoučký",
+			[]byte{0, 1, 255},
+			int64(-1), int64(1577865550000001), int64(-1),
+			[]any{"b", int64(9)},
+			[]any{[]any{int64(1), nil}, nil, []any{}, []any{int64(2)}},
 			[]Entry{{"k", []any{1.0}}, {"n", nil}, {"m", []any{nil}}},
 		},
 		{nil, nil, nil, nil, int64(2), nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil},
 		{
 			false, int64(127), int64(-32768), int64(5), int64(3), 0.0, 0.0, big.NewInt(0), big.NewInt(-1), big.NewInt(-1),
-			"", []byte{}, int64(0), int64(0), int64(0), []any{nil, nil}, []any{}, []Entry{},
+			"",
+			[]byte{},
+			int64(0), int64(0), int64(0),
+			[]any{nil, nil},
+			[]any{},
+			[]Entry{},
 		},
 	}
 }
@@ -196,8 +204,12 @@ func TestWriteRowRefusesWhatDoesNotFit(t *testing.T) {
 		})
 	}
 	for _, c := range []Column{
-		{Name: "", Kind: KindLong}, {Name: "c"}, {Name: "c", Kind: KindStruct}, {Name: "c", Kind: KindList},
-		{Name: "c", Kind: KindMap}, {Name: "c", Kind: KindDecimal, Precision: 39},
+		{Name: "", Kind: KindLong},
+		{Name: "c"},
+		{Name: "c", Kind: KindStruct},
+		{Name: "c", Kind: KindList},
+		{Name: "c", Kind: KindMap},
+		{Name: "c", Kind: KindDecimal, Precision: 39},
 	} {
 		if _, err := NewWriter(&bytes.Buffer{}, []Column{c}, Options{}); err == nil {
 			t.Errorf("column %+v was accepted", c)

@@ -68,8 +68,13 @@ func (w *thriftWalker) uvarint() uint64 {
 	return v
 }
 
+// left is the number of bytes that are not read yet.
+func (w *thriftWalker) left() uint64 {
+	return uint64(max(len(w.b)-w.pos, 0))
+}
+
 func (w *thriftWalker) skip(n uint64) {
-	if w.err == nil && n > uint64(len(w.b)-w.pos) {
+	if w.err == nil && n > w.left() {
 		w.fail("%d bytes claimed, %d left", n, len(w.b)-w.pos)
 		return
 	}
@@ -90,7 +95,7 @@ func (w *thriftWalker) structure(depth int, is role) {
 			field += delta
 		} else {
 			u := w.uvarint()
-			field = int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
+			field = int64(u>>1) ^ -int64(u&1)
 		}
 		child := otherStruct
 		switch {
@@ -130,7 +135,7 @@ func (w *thriftWalker) value(kind byte, depth int, child role, inList bool) {
 			return
 		}
 		kinds := w.byte()
-		if n > uint64(len(w.b)-w.pos) {
+		if n > w.left() {
 			w.fail("map of %d entries in %d bytes", n, len(w.b)-w.pos)
 		}
 		for i := uint64(0); i < n && w.err == nil; i++ {
@@ -157,7 +162,7 @@ func (w *thriftWalker) list(depth int, child role) {
 			least = 12
 		}
 	}
-	if w.err == nil && n > uint64(len(w.b)-w.pos)/least {
+	if w.err == nil && n > w.left()/least {
 		w.fail("list of %d elements in %d bytes", n, len(w.b)-w.pos)
 	}
 	for i := uint64(0); i < n && w.err == nil; i++ {

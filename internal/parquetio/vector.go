@@ -265,6 +265,7 @@ func intOf(c *Column, value parquet.Value) int64 {
 		return n * 1000
 	case unitNanos:
 		return floorDiv(n, 1000)
+	case unitPlain, unitInt96, unitBytes, unitUnsigned:
 	}
 	return n
 }
@@ -288,7 +289,7 @@ func decimalOf(c *Column, value parquet.Value) *big.Int {
 	b := value.ByteArray()
 	n := new(big.Int).SetBytes(b)
 	if len(b) > 0 && b[0]&0x80 != 0 {
-		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(b))*8)) //nolint:gosec // a length
+		n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(len(b))*8))
 	}
 	return n
 }

@@ -29,7 +29,7 @@ var ErrValue = errors.New("value does not fit its column")
 
 // Writer writes rows to a Parquet file with data pages of version 1. It is not safe for concurrent use.
 type Writer struct {
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	columns []*Column
 	values  [][]parquet.Value // of the current row, by leaf
 	row     parquet.Row
@@ -62,7 +62,7 @@ func NewWriter(out io.Writer, columns []Column, o Options) (w *Writer, err error
 		options = append(options, parquet.KeyValueMetadata(key, o.Metadata[key]))
 	}
 	w = &Writer{
-		w: parquet.NewWriter(out, options...), columns: own, values: make([][]parquet.Value, p.leaves),
+		w: parquet.NewGenericWriter[any](out, options...), columns: own, values: make([][]parquet.Value, p.leaves),
 		perRows: o.RowGroupRows,
 	}
 	if w.perRows <= 0 {
@@ -111,9 +111,9 @@ func (w *Writer) WriteRow(row []any) (err error) {
 	for i := range w.values {
 		w.values[i] = w.values[i][:0]
 	}
-	for i, c := range w.columns {
-		if err := w.shred(c, row[i], 0, 0); err != nil {
-			return fmt.Errorf("column %s: %w", c.Name, err)
+	for i, v := range row {
+		if err := w.shred(w.columns[i], v, 0, 0); err != nil {
+			return fmt.Errorf("column %s: %w", w.columns[i].Name, err)
 		}
 	}
 	w.row = w.row[:0]
@@ -336,7 +336,7 @@ func decimalValue(c *Column, d *big.Int) (parquet.Value, error) {
 	}
 	n := new(big.Int).Set(d)
 	if n.Sign() < 0 {
-		n.Add(n, new(big.Int).Lsh(big.NewInt(1), uint(c.size)*8)) //nolint:gosec // a length
+		n.Add(n, new(big.Int).Lsh(big.NewInt(1), uint(c.size)*8))
 	}
 	return parquet.FixedLenByteArrayValue(n.FillBytes(make([]byte, c.size))), nil
 }
