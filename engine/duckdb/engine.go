@@ -61,7 +61,8 @@ type Options struct {
 // Engine runs SQL in this process. It is safe for concurrent use; calls do not share memory bounds.
 type Engine struct {
 	options Options
-	dir     string // ours alone, without symlinks; removed by Close
+	claim   *cache.Claim
+	dir     string // that of claim, without symlinks
 	cache   *cache.Cache
 
 	scratch func() (objectstore.Store, error)
@@ -85,18 +86,18 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve folder for temporary files: %w", err)
 	}
-	dir, err := os.MkdirTemp(base, "lakectl-duckdb-")
+	claim, err := cache.NewClaim(base, "lakectl-duckdb-", o.Rand)
 	if err != nil {
-		return nil, fmt.Errorf("create folder for temporary files: %w", err)
+		return nil, err
 	}
-	e := &Engine{options: o, dir: dir, cache: o.Cache}
+	e := &Engine{options: o, claim: claim, dir: claim.Dir, cache: o.Cache}
 	if e.cache == nil {
-		if e.cache, err = cache.Open(filepath.Join(dir, "cache"), o.MaxTempBytes); err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir))
+		if e.cache, err = cache.Open(filepath.Join(e.dir, "cache"), o.MaxTempBytes); err != nil {
+			return nil, errors.Join(err, claim.Close())
 		}
 	}
 	e.scratch = sync.OnceValues(func() (objectstore.Store, error) {
-		return file.Open(filepath.Join(dir, "scratch"), file.Create)
+		return file.Open(filepath.Join(e.dir, "scratch"), file.Create)
 	})
 	return e, nil
 }
@@ -107,10 +108,7 @@ func (e *Engine) Close() error {
 	if e.options.Cache == nil {
 		err = e.cache.Close()
 	}
-	if e := os.RemoveAll(e.dir); e != nil {
-		err = errors.Join(err, fmt.Errorf("remove temporary files: %w", e))
-	}
-	return err
+	return errors.Join(err, e.claim.Close())
 }
 
 func (o Options) filled() Options {

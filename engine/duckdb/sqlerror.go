@@ -44,7 +44,7 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 	}
 	message := s.readable(d.Message)
 	if d.Type == "Invalid Input" && message != d.Message {
-		return fmt.Errorf("read data files: %s", firstLine(message)) // it names a file: the SQL is not to blame
+		return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message)) // it names a file: the SQL is not to blame
 	}
 	switch d.Type {
 	case "Out of Memory":
@@ -52,6 +52,9 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 	case "IO", "HTTP", "Network", "Serialization":
 		if overTemp(d.Message) {
 			return s.overLimit(d.Message)
+		}
+		if message != d.Message {
+			return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message))
 		}
 		return fmt.Errorf("read or write data files: %s", message)
 	case "Fatal", "INTERNAL", "Internal", "TransactionContext", "Connection", "Interrupt", "":

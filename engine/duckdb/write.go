@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lakectl/lakectl/internal/cache"
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/objectstore"
@@ -52,23 +53,23 @@ func (e *Engine) Write(ctx context.Context, q table.Query, w table.Write) ([]tab
 // stage makes a folder for finished files, on the file system of a store of this machine, which can then link them
 // into place instead of copying.
 func (e *Engine) stage(store objectstore.Store) (dir string, clean func(), err error) {
-	id := clock.NewUUID(e.options.Rand)
-	dir = filepath.Join(e.dir, "stage-"+id)
+	parent := e.dir
 	if local, ok := store.(objectstore.Local); ok {
 		root, err := local.LocalPath("x") // the root has no key of its own
 		if err != nil {
 			return "", nil, err
 		}
-		if root = filepath.Dir(root); !sameFileSystem(e.dir, root, id) {
-			dir = filepath.Join(root, file.TempFolder, "stage-"+id)
+		if root = filepath.Dir(root); !sameFileSystem(e.dir, root, clock.NewUUID(e.options.Rand)) {
+			parent = filepath.Join(root, file.TempFolder)
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	claim, err := cache.NewClaim(parent, "stage-", e.options.Rand)
+	if err != nil {
 		return "", nil, err
 	}
-	return dir, func() {
-		if err := os.RemoveAll(dir); err != nil {
-			e.options.Logger.Warn("staged files stay", "folder", dir, "error", err)
+	return claim.Dir, func() {
+		if err := claim.Close(); err != nil {
+			e.options.Logger.Warn("staged files stay", "folder", claim.Dir, "error", err)
 		}
 	}, nil
 }

@@ -47,10 +47,9 @@ type Options struct {
 // Cache is a folder of fetched objects. It is safe for concurrent use.
 type Cache struct {
 	dir     string // without symlinks; files/ kept objects, use/<id>/ links of one process
-	use     string // our folder under use/
+	use     *Claim // our folder under use/
 	max     int64
 	options Options
-	lock    *os.File // held while we live
 
 	mu     sync.Mutex          // guards what follows; a leaf lock, never held across a Store call
 	using  map[string]int      // name → users in this process
@@ -96,49 +95,15 @@ func (c *Cache) prepare(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"files", "use"} {
-		if err := os.MkdirAll(filepath.Join(c.dir, name), 0o700); err != nil {
-			return err
-		}
-	}
-	c.use = filepath.Join(c.dir, "use", clock.NewToken(c.options.Rand, 16))
-	if err = os.Mkdir(c.use, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(c.dir, "files"), 0o700); err != nil {
 		return err
 	}
-	if c.lock, err = lockFile(filepath.Join(c.use, "lock")); err != nil {
-		return err
-	}
-	c.sweep()
-	return nil
+	c.use, err = NewClaim(filepath.Join(c.dir, "use"), "", c.options.Rand)
+	return err
 }
 
 // Close gives up the links of this process. No file may be in use.
-func (c *Cache) Close() error {
-	err := os.RemoveAll(c.use)
-	return errors.Join(err, c.lock.Close())
-}
-
-// sweep removes what died with other processes: links, and fetches that never ended.
-func (c *Cache) sweep() {
-	entries, err := os.ReadDir(filepath.Join(c.dir, "use"))
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		dir := filepath.Join(c.dir, "use", e.Name())
-		if dir == c.use {
-			continue
-		}
-		f, err := lockFile(filepath.Join(dir, "lock"))
-		if err != nil {
-			continue // its process lives
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			c.options.Logger.Warn("cache links of a dead process stay", "folder", dir, "error", err)
-		}
-		_ = f.Close()
-	}
-}
+func (c *Cache) Close() error { return c.use.Close() }
 
 // Path returns the path of a file with the bytes of the object, and keeps the file until release is called, which
 // may be called more than once. Objects of Local stores are returned in place. A size of zero or less is looked up.
@@ -223,7 +188,7 @@ func (c *Cache) take(name string) (path string, f *fetch, lead bool) {
 
 // link makes the path under which this process uses a file. The caller holds c.mu.
 func (c *Cache) link(name string) (path string, ok bool) {
-	path = filepath.Join(c.use, name)
+	path = filepath.Join(c.use.Dir, name)
 	if _, linked := c.links[name]; linked {
 		return path, true
 	}
@@ -250,7 +215,7 @@ func (c *Cache) give(name string) {
 	}
 	delete(c.using, name)
 	delete(c.links, name)
-	if err := os.Remove(filepath.Join(c.use, name)); err != nil {
+	if err := os.Remove(filepath.Join(c.use.Dir, name)); err != nil {
 		c.options.Logger.Warn("cache link stays", "file", name, "error", err)
 	}
 }
@@ -261,7 +226,7 @@ func (c *Cache) fetch(ctx context.Context, store objectstore.Store, key string, 
 		return err
 	}
 	defer c.arrived(size)
-	temp := filepath.Join(c.use, "fetch-"+name)
+	temp := filepath.Join(c.use.Dir, "fetch-"+name)
 	defer func() { _ = os.Remove(temp) }() // gone already when all went well
 	if err := download(ctx, store, key, size, etag, temp); err != nil {
 		return err

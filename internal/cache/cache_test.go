@@ -311,8 +311,10 @@ func TestLinksOfDeadProcessesAreRemoved(t *testing.T) {
 	if err := os.MkdirAll(dead, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dead, "fetch-x"), []byte("half"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"lock", "fetch-x"} {
+		if err := os.WriteFile(filepath.Join(dead, name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	store := mem.New("a")
 	info := put(t, store, "x.parquet", 1000)

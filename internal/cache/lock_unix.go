@@ -8,9 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile creates a file and locks it for this process; an error means that another holds it.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// lockFile opens a file, or creates it, and locks it for this process; an error other than fs.ErrNotExist means that
+// another process holds it.
+func lockFile(path string, create bool) (*os.File, error) {
+	flags := os.O_RDWR
+	if create {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
 		return nil, err
 	}
