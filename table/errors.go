@@ -34,6 +34,12 @@ var (
 	ErrAmbiguousMatch = errors.New("several source rows match one target row")
 )
 
+// Errors of reading.
+var (
+	// ErrDataFile says that a data file, or a file that a query names, cannot be read as what it should be. Terminal.
+	ErrDataFile = errors.New("damaged data file")
+)
+
 // Errors of a change.
 var (
 	// ErrChangeDone says that a change was committed or discarded before. Terminal.

@@ -15,7 +15,7 @@ fi
 cd "$LAKE"
 lakectl run flights
 if [ ! -e landing/flights/dt=2001-02-23 ]; then
-  say cp -r late/flights landing/ '   # one day arrives late, one file has a broken line, one an extra column'
+  say cp -r late/flights landing/ '  # the file of 2001-02-23 arrives late'
   cp -r late/flights landing/
   lakectl run flights
 fi

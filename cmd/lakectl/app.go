@@ -119,6 +119,7 @@ TABLE is a name of lake.yml (silver.flights), a URL (s3://…, file://…) or a 
 	pipelines := []*cobra.Command{a.initCommand(), a.runCommand(), a.serveCommand(), a.lsCommand()}
 	for _, c := range tables {
 		c.GroupID = "tables"
+		c.ValidArgsFunction = a.completeTables
 	}
 	for _, c := range pipelines {
 		c.GroupID = "pipelines"

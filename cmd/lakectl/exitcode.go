@@ -91,6 +91,7 @@ func rules() []rule {
 		{txlog.ErrConflict, exitHeld, "another writer changed what this change to %s was based on", "run the same command again; it starts from the newest version"},
 
 		{table.ErrRetention, exitError, "that would remove what versions of %s within its retention need", "a longer --retain; or --force, where no reader or writer is older than that"},
+		{table.ErrDataFile, exitError, "a file of %s cannot be read", "lakectl fsck %s --deep   # says which; `lakectl restore` goes back to a version without it"},
 		{table.ErrTableExists, exitError, "%s exists already", "lakectl describe %s   # or --if-not-exists"},
 		{table.ErrReadOnly, exitUsage, "%s names an old version, which cannot be written", "leave the @… out"},
 		{table.ErrAmbiguousMatch, exitError, "two source rows would change one row of %s; nothing was changed", "make the source unique by its key, for example with QUALIFY row_number() OVER (PARTITION BY key ORDER BY …) = 1"},
@@ -167,7 +168,7 @@ func (a *app) problem(err error) ui.Problem {
 	case errors.As(err, &problems):
 		p.Message = ui.Plural(int64(len(problems.List)), "problem") + " in the project; nothing was run"
 		p.Why = problems.Error()
-		p.Hint = "mend the files named above; keys are listed in docs/pipelines.md"
+		p.Hint = "mend the files named above; `lakectl init DIR` writes an example that uses most keys"
 		return p
 	}
 	for _, r := range rules() {

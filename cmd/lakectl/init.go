@@ -81,6 +81,9 @@ func (a *app) writeExample(dir string) error {
 	if a.term.Machine() {
 		return a.term.Object(map[string]any{"folder": dir, "files": files, "bytes": total})
 	}
+	if a.term.Quiet {
+		return nil
+	}
 	a.term.Printf("wrote the flights example into %s   %s   %s\n", ui.Clean(dir), ui.Plural(files, "file"), ui.Bytes(total))
 	a.term.Printf("try next:\n")
 	if dir != "." {

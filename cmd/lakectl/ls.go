@@ -66,7 +66,11 @@ func (a *app) ls(ctx context.Context, layer string) error {
 	case err != nil:
 		return err
 	default:
-		if found, err = a.listTables(ctx, store, layer); err != nil {
+		folders, err := tableFolders(ctx, store, layer)
+		if err != nil {
+			return err
+		}
+		if found, err = a.openListed(ctx, store, folders); err != nil {
 			return err
 		}
 	}
@@ -77,8 +81,9 @@ func (a *app) ls(ctx context.Context, layer string) error {
 	return a.showTables(found)
 }
 
-// listTables finds the folders with a log: one small listing for each table, whatever its number of files.
-func (a *app) listTables(ctx context.Context, store objectstore.Store, layer string) ([]listed, error) {
+// tableFolders finds the folders that may be tables, layer/name: one small listing for each, whatever its number of
+// files.
+func tableFolders(ctx context.Context, store objectstore.Store, layer string) ([]string, error) {
 	prefix := ""
 	if layer != "" {
 		prefix = layer + "/"
@@ -106,7 +111,7 @@ func (a *app) listTables(ctx context.Context, store objectstore.Store, layer str
 		}
 		after = folder + "0" // '0' follows '/': everything below the folder is passed over
 	}
-	return a.openListed(ctx, store, names)
+	return names, nil
 }
 
 func firstKey(ctx context.Context, store objectstore.Store, prefix, after string) (string, error) {

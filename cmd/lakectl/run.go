@@ -250,7 +250,7 @@ func (a *app) taskLine(t *pipeline.TaskReport) string {
 	for _, n := range t.Notes {
 		line += "\n     note: " + ui.Clean(n)
 	}
-	if t.Error != "" {
+	if t.Error != "" && t.Status != pipeline.StatusCancelled {
 		line += fmt.Sprintf("\n     %s: %s", t.ErrorClass, ui.Clean(t.Error))
 	}
 	return line
@@ -262,6 +262,9 @@ func (a *app) taskFacts(t *pipeline.TaskReport) []string {
 	case pipeline.StatusNothing:
 		return []string{"nothing to do"}
 	case pipeline.StatusSkipped, pipeline.StatusCancelled, pipeline.StatusSuperseded:
+		if t.Reason == "" {
+			return []string{string(t.Status)}
+		}
 		return []string{string(t.Status) + ": " + ui.Clean(t.Reason)}
 	case pipeline.StatusFailed:
 		return []string{"failed, nothing committed"}

@@ -290,27 +290,6 @@ func (a *app) sqlEngine(ctx context.Context) (*duckdb.Engine, error) {
 	return engine, nil
 }
 
-// scratchDir makes the folder of this process, readable by its user alone, and removes it at the end.
-func (a *app) scratchDir() (string, error) {
-	if a.wiring.scratch != "" {
-		return a.wiring.scratch, nil
-	}
-	base := a.env("LAKE_TEMP_DIR")
-	if p := a.wiring.project; base == "" && p != nil {
-		base = p.DuckDB.TempDir
-	}
-	dir, err := os.MkdirTemp(base, "lakectl-")
-	if err != nil {
-		return "", fmt.Errorf("make scratch folder: %w", err)
-	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return "", fmt.Errorf("make scratch folder: %w", err)
-	}
-	a.wiring.scratch = dir
-	a.wiring.closers = append(a.wiring.closers, func() error { return os.RemoveAll(dir) })
-	return dir, nil
-}
-
 // rangeCache opens the cache of remote data files: the folder of lake.yml, LAKE_FILE_CACHE or the user's cache folder.
 func (a *app) rangeCache(scratch string) (*cache.Cache, error) {
 	if a.wiring.cache != nil {
