@@ -142,13 +142,13 @@ func (r *recordReader) line() (line []byte, long bool, err error) {
 		if r.nothing {
 			part, r.nothing = bytes.TrimPrefix(part, []byte("\ufeff")), false
 		}
-		if err == nil && whole == nil {
-			return trimEnd(part), false, nil
+		if line := trimEnd(part); err == nil && whole == nil && int64(len(line)) <= r.lineMax {
+			return line, false, nil
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
 			return nil, false, fmt.Errorf("read line: %w", err)
 		}
-		if int64(len(whole)) <= r.lineMax {
+		if int64(len(whole)) <= r.lineMax+2 { // enough to see that it is too long, whatever its end
 			whole = append(whole, part...)
 		}
 		switch {
@@ -160,10 +160,10 @@ func (r *recordReader) line() (line []byte, long bool, err error) {
 				return nil, false, io.EOF
 			}
 		}
-		if int64(len(whole)) > r.lineMax+2 {
+		if whole = trimEnd(whole); int64(len(whole)) > r.lineMax {
 			return whole[:r.lineMax], true, nil
 		}
-		return trimEnd(whole), false, nil
+		return whole, false, nil
 	}
 }
 

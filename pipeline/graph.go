@@ -63,6 +63,9 @@ func (l *loader) statement(ctx context.Context, m *Model) error {
 		return fmt.Errorf("parse %s: %w", m.File, err)
 	}
 	m.query.canonical = s.Canonical
+	if word, at := bareWord(m.query.sql, sessionWords()); word != "" {
+		l.sqlProblem(m, CodeBadValue, at, "%s %s", word, forbidden(word))
+	}
 	for _, f := range s.Functions {
 		if why := forbidden(f); why != "" {
 			l.sqlProblem(m, CodeBadValue, strings.Index(strings.ToLower(m.query.sql), f), "%s() %s", f, why)
@@ -181,6 +184,9 @@ func (l *loader) expectations(ctx context.Context, m *Model) error {
 		case err != nil:
 			return fmt.Errorf("parse %s: %w", m.File, err)
 		}
+		if word, _ := bareWord(condition, sessionWords()); word != "" {
+			bad("%s %s", word, forbidden(word))
+		}
 		if len(s.Tables) != 1 || !s.RowWise {
 			bad("a rule judges one row: no subquery, aggregate or window")
 		}
@@ -233,6 +239,11 @@ func (l *loader) order(p *Pipeline) {
 		visit(m)
 	}
 	p.Models = sorted
+}
+
+// sessionWords are functions that SQL lets people call without parentheses: they look like columns.
+func sessionWords() []string {
+	return []string{"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp", "current_user", "session_user", "current_role", "current_catalog", "current_schema"}
 }
 
 // forbidden says why a model must not call f, "" when it may: a plan that is run twice must give the same rows, and

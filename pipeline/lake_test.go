@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -203,4 +204,16 @@ func (l *lake) want(name, sql string, want ...string) {
 	if diff := cmp.Diff(slices.Clone(want), l.rows(name, sql)); diff != "" {
 		l.t.Errorf("%s: %s (-want +got):\n%s", name, sql, diff)
 	}
+}
+
+func readAll(t *testing.T, rc io.ReadCloser) string {
+	t.Helper()
+	b, err := io.ReadAll(rc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

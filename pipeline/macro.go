@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -133,4 +134,28 @@ func (m moment) lookup(vars map[string]variable) func(name string) (string, erro
 		}
 		return "", fmt.Errorf("%s is not a macro; there are @as_of and @run_id (for the absolute value write abs(x))", name)
 	}
+}
+
+// bareWord finds one of the words in sql outside of strings, quoted names and comments, and not as part of a path
+// ("t.current_date"). It returns its offset, -1 when there is none. Words are lower case.
+func bareWord(sql string, words []string) (word string, offset int) {
+	for i := 0; i < len(sql); {
+		if n := opaque(sql[i:]); n > 0 {
+			i += n
+			continue
+		}
+		if !isWordByte(sql[i]) {
+			i++
+			continue
+		}
+		n := 1
+		for i+n < len(sql) && (isWordByte(sql[i+n]) || sql[i+n] >= '0' && sql[i+n] <= '9') {
+			n++
+		}
+		if w := strings.ToLower(sql[i : i+n]); slices.Contains(words, w) && (i == 0 || sql[i-1] != '.') {
+			return w, i
+		}
+		i += n
+	}
+	return "", -1
 }

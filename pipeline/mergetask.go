@@ -138,7 +138,32 @@ func splitFeed(feed table.Relation) (came, left table.Relation) {
 			came.Files = append(came.Files, f)
 		}
 	}
+	came.Files = stayed(came.Files, left.Files)
 	return came, left
+}
+
+// stayed takes out of the rows that came those that left again: they are no candidates. Rows that another writer moved
+// to another file in between cannot be told by their place; their keys are computed again anyway.
+func stayed(came, left []table.RelationFile) []table.RelationFile {
+	var out []table.RelationFile
+next:
+	for _, f := range came {
+		for _, g := range left {
+			if g.Key != f.Key {
+				continue
+			}
+			if g.Only == nil {
+				continue next
+			}
+			gone := g.Only.Clone()
+			if f.Deleted != nil {
+				gone.Or(f.Deleted)
+			}
+			f.Deleted = gone
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 func (t *task) mergeSpec(fields []txlog.Field) mergeSpec {
