@@ -214,6 +214,22 @@ func (l *lake) history(t *testing.T, store objectstore.Store, table string) []co
 	return commits
 }
 
+// progress counts what a killed run has left behind.
+func (l *lake) progress(t *testing.T, store objectstore.Store) (plans, commits int) {
+	t.Helper()
+	for info, err := range store.List(t.Context(), "", "") {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case strings.HasPrefix(info.Key, "_lake/plans/"):
+			plans++
+		case strings.Contains(info.Key, "/_delta_log/") && strings.HasSuffix(info.Key, ".json"):
+			commits++
+		}
+	}
+	return plans, commits
+}
+
 func read(t *testing.T, store objectstore.Store, key string) []byte {
 	t.Helper()
 	body, _, err := store.Get(t.Context(), key, objectstore.Range{})

@@ -102,7 +102,8 @@ engines: {duckdb: {memory: 1GB, threads: 2}}
 						within = max(within/2, 50*time.Millisecond) // the machine is faster than it was: a run is still killed
 						continue
 					}
-					t.Logf("killed after %v", after)
+					plans, commits := l.progress(t, server.Open(t, l.warehouse))
+					t.Logf("killed after %v, with %d plans and %d commits", after, plans, commits)
 					left--
 					hits++
 				}
