@@ -211,15 +211,21 @@ func TestBothJudgesAgree(t *testing.T) {
 	if os.Getenv("LAKE_LONG") != "" {
 		histories = 20_000
 	}
-	check := ledger.Open(t, "R6 checker", 400)
+	check := ledger.Open(t, "R6 checker", 390)
 	check.Seed = seed
 	r := clock.SeededRand(seed)
-	sound, rejected := 0, 0
+	sound, rejected, undecided := 0, 0, 0
 	for n := range histories {
 		p, forged := chance(r)
 		found, _ := Check(p.events, p.log, 0)
-		ok := linearizable(t, p)
+		// porcupine searches: a few histories with many open ends are beyond any patience.
+		ok, known, err := Linearizable(p.events, p.log, 0, 300*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
 		switch {
+		case !known:
+			undecided++
 		case ok != (len(found) == 0):
 			t.Fatalf("seed %d, history %d: porcupine accepts: %v, the checker found %v\n%+v\n%+v", seed, n, ok, found, p.events, p.log)
 		case !ok && !forged:
@@ -230,9 +236,9 @@ func TestBothJudgesAgree(t *testing.T) {
 			rejected++
 		}
 	}
-	check.Count = histories
-	t.Logf("seed %d: %d histories, %d accepted, %d rejected by both", seed, histories, sound, rejected)
-	if sound < histories/4 || rejected < histories/10 {
+	check.Count = sound + rejected
+	t.Logf("seed %d: %d histories, %d accepted, %d rejected by both, %d undecided by porcupine", seed, histories, sound, rejected, undecided)
+	if sound < histories/4 || undecided > histories/50 || rejected < histories/10 {
 		t.Error("too few of one kind: the test is idle")
 	}
 }

@@ -61,7 +61,8 @@ func AddRows(path string, rows int) *txlog.Add {
 		DataChange: true, Stats: fmt.Sprintf(`{"numRecords":%d}`, rows)}
 }
 
-func remove(s *txlog.Snapshot, i int, dataChange bool) *txlog.Remove {
+// Remove takes file i of the snapshot out of the table.
+func Remove(s *txlog.Snapshot, i int, dataChange bool) *txlog.Remove {
 	a := s.Files().Add(i)
 	return &txlog.Remove{Path: a.Path, DeletionTimestamp: Start().UnixMilli(), DataChange: dataChange, ExtendedFileMetadata: true,
 		PartitionValues: a.PartitionValues, Size: &a.Size}
@@ -123,7 +124,7 @@ func Operations() []Operation {
 		change("overwrite", false, func(s *txlog.Snapshot, x *txlog.Transaction, who string) (bool, bool) {
 			x.ReadWhole()
 			for i := range s.Files().Len() {
-				x.Stage(remove(s, i, true))
+				x.Stage(Remove(s, i, true))
 			}
 			x.Stage(Add(who+"-new", true))
 			return true, false
@@ -134,7 +135,7 @@ func Operations() []Operation {
 				return false, true
 			}
 			x.ReadFiles(i)
-			x.Stage(remove(s, i, true))
+			x.Stage(Remove(s, i, true))
 			return false, false
 		}),
 		change("update", false, func(s *txlog.Snapshot, x *txlog.Transaction, who string) (bool, bool) {
@@ -143,7 +144,7 @@ func Operations() []Operation {
 				return false, true
 			}
 			x.ReadFiles(i)
-			x.Stage(remove(s, i, true), Add(who+"-changed", true))
+			x.Stage(Remove(s, i, true), Add(who+"-changed", true))
 			return false, false
 		}),
 		change("merge", false, func(s *txlog.Snapshot, x *txlog.Transaction, who string) (bool, bool) {
@@ -153,7 +154,7 @@ func Operations() []Operation {
 			}
 			x.ReadPredicate(nil, all...)
 			if i, ok := firstFile(s); ok {
-				x.Stage(remove(s, i, true), Add(who+"-changed", true))
+				x.Stage(Remove(s, i, true), Add(who+"-changed", true))
 			}
 			x.Stage(Add(who+"-inserted", true))
 			return true, false
@@ -164,7 +165,7 @@ func Operations() []Operation {
 			}
 			for i := range s.Files().Len() {
 				x.ReadFiles(i)
-				x.Stage(remove(s, i, false))
+				x.Stage(Remove(s, i, false))
 			}
 			x.Stage(Add(who+"-compacted", false))
 			return false, false
@@ -199,7 +200,7 @@ func restoreOldest(ctx context.Context, l *txlog.Log, _ string, r *Report) {
 	staged := false
 	for i := range s.Files().Len() {
 		if _, keep := old.FileByPath(s.Files().Path(i)); !keep {
-			x.Stage(remove(s, i, true))
+			x.Stage(Remove(s, i, true))
 			staged = true
 		}
 	}
