@@ -7,7 +7,11 @@ import (
 
 // codeRule is what a rule contributes to the code hash.
 type codeRule struct {
-	Name, SQL, Column, Tag, OnFail string
+	Name   string `json:"name"`
+	SQL    string `json:"sql,omitempty"`
+	Column string `json:"column,omitempty"`
+	Tag    string `json:"tag,omitempty"`
+	OnFail string `json:"on_fail"`
 }
 
 // codeBody is everything of a model that decides which rows a plan gives. Its JSON is hashed, so a change of field

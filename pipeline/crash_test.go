@@ -100,7 +100,7 @@ func (m *mortal) LocalPath(key string) (string, error) {
 }
 
 // sweepTables is what a run leaves, by table: every column but those that tell which plan made a row, and when.
-var sweepTables = map[string]string{ //nolint:gochecknoglobals // a constant table of the tests
+var sweepTables = map[string]string{
 	"bronze.flights":             "SELECT date, delay, origin, dt, _rescued, _file, _row FROM t ORDER BY ALL",
 	"bronze.flights__quarantine": "SELECT _id, _reason, _detail, _source, _position, _raw, _rules FROM t ORDER BY ALL",
 	"silver.flights":             "SELECT * FROM t ORDER BY ALL",
@@ -119,10 +119,15 @@ func (l *lake) everything(warehouse objectstore.Store) map[string][]string {
 
 // sweepLake has something for every step: a broken line, rejected rows, a replaced file, rows that change keys.
 func sweepLake(t *testing.T) *lake {
+	t.Helper()
 	l := flights(t)
+	l.fillSweep()
+	return l
+}
+
+func (l *lake) fillSweep() {
 	l.land("dt=2001-02-01/a.csv", "date,delay,origin\n2001-02-01 06:00:00,5,LAX\nbroken\n2001-02-01 07:00:00,70,SFO\n2001-02-01 08:00:00,9999,SFO\n")
 	l.land("dt=2001-02-02/b.csv", "date,delay,origin\n2001-02-02 06:00:00,5,JFK\n2001-02-01 06:00:00,6,LAX\n")
-	return l
 }
 
 func (l *lake) sweepChange() {

@@ -51,8 +51,10 @@ func TestRecordReader(t *testing.T) {
 		{"not UTF-8", "a,\xff\nb,c\n", []string{"!is not UTF-8: a,\xff", "b|c"}},
 		{"too long", long + "\na,b\n", []string{"!is longer than limits.line_bytes: " + long[:50], "a|b"}},
 		{"just not too long", long[:50] + "\na,b\n", []string{long[:50], "a|b"}},
-		{"quoted value too long", "\"" + long[:30] + "\n" + long[:30] + "\"\na,b\n",
-			[]string{`!a quoted value is broken: "` + long[:30], "!a quoted value is broken: " + long[:30] + `"`, "a|b"}},
+		{
+			"quoted value too long", "\"" + long[:30] + "\n" + long[:30] + "\"\na,b\n",
+			[]string{`!a quoted value is broken: "` + long[:30], "!a quoted value is broken: " + long[:30] + `"`, "a|b"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

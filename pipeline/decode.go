@@ -111,7 +111,7 @@ func (d *decoder) node(n *yaml.Node, v reflect.Value, path string) {
 		d.node(n, v.Elem(), path)
 		return
 	}
-	switch v.Kind() { //nolint:exhaustive // the structs of this package use no other kind
+	switch v.Kind() { // the structs of this package use no other kind
 	case reflect.Struct:
 		d.structure(n, v, path)
 	case reflect.Map:
@@ -414,13 +414,14 @@ func typeName(t reflect.Type) string {
 	case reflect.TypeFor[time.Time]():
 		return "a date or timestamp"
 	}
-	switch t.Kind() { //nolint:exhaustive // the others are strings
+	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Int:
 		return "a whole number"
+	default:
+		return "a string"
 	}
-	return "a string"
 }
 
 // unknownKey names the nearest of the keys that are known.

@@ -48,7 +48,7 @@ func (l *loader) statement(ctx context.Context, m *Model) error {
 	})
 	if err != nil {
 		l.sqlProblem(m, CodeBadValue, offset, "%s", err)
-		return nil //nolint:nilerr // it became a problem
+		return nil // it became a problem
 	}
 	s, err := l.o.Parser.Parse(ctx, table.Parse{SQL: sql, TimeZone: l.zoneOf(m)})
 	var bad *table.SQLError
@@ -140,8 +140,10 @@ func (l *loader) sources(m *Model, s *table.Statement) {
 		return
 	}
 	if q.changesOf() == "" {
-		l.problems.add(Problem{File: m.File, Line: 1, Column: 1, Key: "from", Code: CodeMissingKey,
-			Message: "the SELECT reads several tables: say which one is read by its changes"})
+		l.problems.add(Problem{
+			File: m.File, Line: 1, Column: 1, Key: "from", Code: CodeMissingKey,
+			Message: "the SELECT reads several tables: say which one is read by its changes",
+		})
 	} else if !s.RowWise {
 		l.sqlProblem(m, CodeBadValue, -1,
 			"a SELECT over changes must be row-wise: no GROUP BY, aggregate, DISTINCT, window, LIMIT or set operation, else the rows would depend on where plans are cut")

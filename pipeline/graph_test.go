@@ -25,8 +25,10 @@ func TestGraph(t *testing.T) {
 			got = append(got, m.Name+" <- "+strings.Join(m.Upstream, ",")+" | "+strings.Join(m.Pinned, ","))
 		}
 	}
-	want := []string{"bronze.flights <-  | ", "silver.flights <- bronze.flights | ", "gold.delay <- silver.flights | ",
-		"mart.other <-  | silver.flights", "mart.days <- mart.other | gold.delay"}
+	want := []string{
+		"bronze.flights <-  | ", "silver.flights <- bronze.flights | ", "gold.delay <- silver.flights | ",
+		"mart.other <-  | silver.flights", "mart.days <- mart.other | gold.delay",
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -82,7 +82,10 @@ type schemaSpec struct {
 // columnHints keeps the order of the file: it becomes the order of the table's columns.
 type columnHints []columnHint
 
-type columnHint struct{ Name, Type string }
+type columnHint struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
 
 func (h *columnHints) decodeNode(d *decoder, n *yaml.Node, path string) {
 	if n.Kind != yaml.MappingNode {

@@ -22,8 +22,12 @@ type ingestColumn struct {
 // metadataColumns are the columns that every ingested table ends with.
 func metadataColumns() []columnHint {
 	return []columnHint{
-		{columnFile, "string"}, {columnETag, "string"}, {columnModified, "timestamp"}, {columnRow, "bigint"},
-		{columnPlan, "bigint"}, {columnIngested, "timestamp"},
+		{columnFile, "string"},
+		{columnETag, "string"},
+		{columnModified, "timestamp"},
+		{columnRow, "bigint"},
+		{columnPlan, "bigint"},
+		{columnIngested, "timestamp"},
 	}
 }
 
@@ -260,7 +264,7 @@ func castText(t *txlog.DataType, text string, o csvOptions) (string, error) {
 	try := "TRY_CAST(" + trimmed + " AS " + name + ")"
 	const day = `[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}`
 	const clock = `([ T][0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?`
-	switch t.Kind { //nolint:exhaustive // the loader refuses the others
+	switch t.Kind { // the loader refuses the others
 	case txlog.KindString:
 		return text, nil
 	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte:

@@ -111,11 +111,11 @@ func (l *landedFile) setHeader(fields []string, most limits.Limits) error {
 		if name == "" {
 			name = fmt.Sprintf("column_%d", i+1)
 		}
-		if lower := strings.ToLower(name); seen[lower] {
+		lower := strings.ToLower(name)
+		if seen[lower] {
 			return fmt.Errorf("the header has the column %q twice", clipText(name, 80))
-		} else {
-			seen[lower] = true
 		}
+		seen[lower] = true
 		l.header[i] = name
 	}
 	return nil

@@ -119,7 +119,7 @@ func (s *landingScan) readable(files []PlanFile) bool {
 }
 
 // planIngest takes the next files, oldest first, up to the bounds of one batch. A file above them is a plan of its own.
-func (r *Runner) planIngest(_ context.Context, s *state, p *Plan, scan *landingScan) (bool, error) {
+func (r *Runner) planIngest(s *state, p *Plan, scan *landingScan) bool {
 	most := min(int64(s.m.ingest.maxFiles), r.o.Project.Limits.FilesPerPlan)
 	var size int64
 	for _, f := range scan.files {
@@ -129,7 +129,7 @@ func (r *Runner) planIngest(_ context.Context, s *state, p *Plan, scan *landingS
 		size += f.Size
 		p.Files = append(p.Files, f)
 	}
-	return len(p.Files) > 0, nil
+	return len(p.Files) > 0
 }
 
 // seen is the identity under which each landing file was last loaded: ETag by key.

@@ -191,7 +191,7 @@ func (l *loader) scalarType(d *decoder, key, text string) {
 	if err != nil {
 		return // reported already
 	}
-	switch t.Kind { //nolint:exhaustive // every scalar is fine
+	switch t.Kind { // every scalar is fine
 	case txlog.KindArray, txlog.KindMap, txlog.KindStruct, txlog.KindVariant, txlog.KindVoid, txlog.KindUnknown, txlog.KindBinary:
 		d.problem(key, CodeBadValue, "a value of a csv file cannot be %s", t.SQL())
 	}

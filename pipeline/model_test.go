@@ -31,6 +31,7 @@ SELECT day, count(*) AS flights, sum(delay_min)::bigint AS delay, @run_id AS run
 `
 
 func flights(t *testing.T) *lake {
+	t.Helper()
 	return newLake(t, map[string]string{
 		"bronze/flights.ingest.yml": flightsIngest, "silver/flights.sql": silverFlights, "gold/delay.sql": goldDelay,
 	})
@@ -98,7 +99,7 @@ func TestChecksAndBreaker(t *testing.T) {
 	l.run("bronze.flights nothing", "silver.flights nothing", "gold.delay warned +2 ~0 -0")
 	// The breaker: nothing is committed, neither in the table nor beside it.
 	l.write("pipelines/p/silver/strict.sql", "/* @lake\nkind: full\nexpect:\n  small: {sql: \"delay_min < 6\"}\nquarantine: {max_rows: 0}\n@lake */\nSELECT delay_min FROM silver.flights")
-	rep = l.run("bronze.flights nothing", "silver.flights nothing", "gold.delay warned +2 ~0 -2", "silver.strict failed quarantine 1 check")
+	l.run("bronze.flights nothing", "silver.flights nothing", "gold.delay warned +2 ~0 -2", "silver.strict failed quarantine 1 check")
 	if _, err := table.Open(t.Context(), l.warehouse, "silver/strict__quarantine"); err == nil {
 		t.Error("a tripped breaker left a quarantine table")
 	}

@@ -130,7 +130,7 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (*Plan, error) {
 	work := false
 	switch s.m.Kind {
 	case KindIngest:
-		work, err = r.planIngest(ctx, s, fresh, scan)
+		work = r.planIngest(s, fresh, scan)
 	case KindMerge:
 		work, err = r.planMerge(ctx, s, fresh)
 	case KindFull:

@@ -44,7 +44,7 @@ func (p Problem) String() string {
 }
 
 // Problems is everything that is wrong with a project. Nothing of it runs. Terminal.
-type Problems struct{ List []Problem }
+type Problems struct{ List []Problem } //nolint:errname // it is a list of problems, and reads so
 
 // Error is one line for each problem, in the order of files and lines.
 func (p *Problems) Error() string {

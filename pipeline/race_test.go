@@ -235,8 +235,10 @@ func TestPlanObject(t *testing.T) {
 	if _, err := fmt.Fprint(&b, readAll(t, rc)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`{"plan":1,"model":"bronze.flights","kind":"ingest","run":"p/test","as_of":"2001-03-01T08:00:00Z","engine":"duckdb","code":"sha256:`,
-		`"target":{"task":0},"files":[{"key":"dt=2001-02-01/a.csv","etag":"`} {
+	for _, want := range []string{
+		`{"plan":1,"model":"bronze.flights","kind":"ingest","run":"p/test","as_of":"2001-03-01T08:00:00Z","engine":"duckdb","code":"sha256:`,
+		`"target":{"task":0},"files":[{"key":"dt=2001-02-01/a.csv","etag":"`,
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("plan object %s lacks %s", b.String(), want)
 		}

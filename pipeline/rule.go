@@ -179,9 +179,9 @@ func resolveBreaker(s breakerSpec) breaker {
 func resolveCheck(d *decoder, key string, s checkSpec) (check, bool) {
 	var c check
 	n := 0
-	set := func(kind string, columns []string, severity string, max rawText) {
+	set := func(kind string, columns []string, severity string, most rawText) {
 		n++
-		c.kind, c.columns, c.severity, c.threshold = kind, columns, orText(severity, onFailFail), orText(string(max), "0")
+		c.kind, c.columns, c.severity, c.threshold = kind, columns, orText(severity, onFailFail), orText(string(most), "0")
 		c.where = key + "." + kind
 	}
 	if s.Unique != nil {

@@ -139,8 +139,10 @@ func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int
 	start := w.r.o.Clock.Now()
 	p, err := w.r.Plan(ctx, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name, Landed: landed})
 	if err != nil {
-		rep := &TaskReport{Run: w.req.Run, Model: m.Name, Kind: m.Kind, Engine: w.r.o.EngineName, Status: StatusFailed,
-			ErrorClass: ClassOf(err), Error: err.Error(), StartedAt: start, FinishedAt: w.r.o.Clock.Now()}
+		rep := &TaskReport{
+			Run: w.req.Run, Model: m.Name, Kind: m.Kind, Engine: w.r.o.EngineName, Status: StatusFailed,
+			ErrorClass: ClassOf(err), Error: err.Error(), StartedAt: start, FinishedAt: w.r.o.Clock.Now(),
+		}
 		if errors.Is(err, context.Canceled) {
 			rep.Status = StatusCancelled
 		}

@@ -29,7 +29,7 @@ const (
 )
 
 func valueKindOf(t *txlog.DataType) valueKind {
-	switch t.Kind { //nolint:exhaustive // the others are valueOther
+	switch t.Kind { // the others are valueOther
 	case txlog.KindString:
 		return valueString
 	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte:

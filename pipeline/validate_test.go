@@ -41,8 +41,10 @@ func TestTwinsAgreeWithValidator(t *testing.T) {
 		"boolean": func() string { return pick([]string{"TRUE", "FALSE"}) },
 	}
 	tags := map[string][]string{
-		"string": {"required", "eq=a", "ne=a9", "gt=2", "gte=2", "lt=2", "lte=2", "len=3", "min=1", "max=3", "oneof=a 9 'b1 '", "alpha", "alphanum", "numeric",
-			"required,alphanum,len=3", "min=0x1", "eq=", "required,min=1,max=2"},
+		"string": {
+			"required", "eq=a", "ne=a9", "gt=2", "gte=2", "lt=2", "lte=2", "len=3", "min=1", "max=3", "oneof=a 9 'b1 '", "alpha", "alphanum", "numeric",
+			"required,alphanum,len=3", "min=0x1", "eq=", "required,min=1,max=2",
+		},
 		"bigint":  {"required", "eq=3", "ne=3", "gt=-4", "gte=0", "lt=5", "lte=5", "len=7", "min=-2", "max=010", "oneof=1 2 -3", "numeric", "gte=0x5"},
 		"double":  {"required", "eq=2.5", "ne=2.5", "gt=-4.25", "gte=0", "lt=5", "lte=5", "len=7", "min=-2", "max=1e1", "numeric"},
 		"float":   {"required", "eq=2.5", "ne=0.1", "gt=0.3", "gte=0.3", "lt=0.3", "lte=0.3", "len=0.7", "min=-0.1", "max=1e1", "numeric"},

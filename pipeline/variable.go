@@ -21,7 +21,7 @@ func (v variable) literal() (string, error) { return typedLiteral(v.kind, v.text
 // checkVariable says why text is no value of type t, "" when it is one.
 func checkVariable(t *txlog.DataType, text string) string {
 	var err error
-	switch t.Kind { //nolint:exhaustive // the other kinds cannot be written as text
+	switch t.Kind { // the other kinds cannot be written as text
 	case txlog.KindString:
 	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte:
 		bits := map[txlog.Kind]int{txlog.KindLong: 64, txlog.KindInteger: 32, txlog.KindShort: 16, txlog.KindByte: 8}[t.Kind]

@@ -20,8 +20,15 @@ func ParseSize(text string) (Size, error) {
 		suffix string
 		factor float64
 	}{
-		{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
-		{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1},
+		{"kib", 1 << 10},
+		{"mib", 1 << 20},
+		{"gib", 1 << 30},
+		{"tib", 1 << 40},
+		{"kb", 1e3},
+		{"mb", 1e6},
+		{"gb", 1e9},
+		{"tb", 1e12},
+		{"b", 1},
 	} {
 		if strings.HasSuffix(lower, u.suffix) {
 			number, factor = strings.TrimSpace(number[:len(number)-len(u.suffix)]), u.factor
