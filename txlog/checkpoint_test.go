@@ -2,6 +2,7 @@ package txlog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -182,6 +183,7 @@ func TestHintMayLie(t *testing.T) {
 		`{"version":99999999999999999999}`,
 	} {
 		put(t, l, logFolder+"_last_checkpoint", hint)
+		l.options.Limits.HintBytes = 90_000
 		sameState(t, s, latest(t, l))
 	}
 }
@@ -380,4 +382,39 @@ func TestHintChecksum(t *testing.T) {
 	if err != nil || got != "6a92d155a59bf2eecbd4b4ec7fd1f875" {
 		t.Errorf("got %s, %v", got, err)
 	}
+}
+
+// TestHintRaceIsNoFailure: who loses the swap looks again, and is content with a hint that is as new as its own.
+func TestHintRaceIsNoFailure(t *testing.T) {
+	for _, rival := range []Version{1, 2, 7} {
+		l, c := testLog(t)
+		s := busyTable(t, l, c)
+		put(t, l, logFolder+"_last_checkpoint", `{"version":0,"size":1}`)
+		store := &hintRace{Store: l.store, rival: fmt.Sprintf(`{"version":%d,"size":1}`, rival)}
+		raced := New(store, l.root, l.options)
+		if err := raced.Checkpoint(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		h, err := l.readHint(t.Context())
+		if want := max(rival, s.version); err != nil || h == nil || h.version != want || store.races != 1 {
+			t.Errorf("hint %+v, want version %d: %v", h, want, err)
+		}
+	}
+}
+
+// hintRace lets a rival move the hint between the look and the swap, once.
+type hintRace struct {
+	objectstore.Store
+	rival string
+	races int
+}
+
+func (s *hintRace) Put(ctx context.Context, key string, body objectstore.Body, c objectstore.Condition) (objectstore.Info, error) {
+	if strings.HasSuffix(key, "_last_checkpoint") && s.races == 0 {
+		s.races++
+		if _, err := s.Store.Put(ctx, key, objectstore.Bytes([]byte(s.rival)), objectstore.Condition{}); err != nil {
+			return objectstore.Info{}, err
+		}
+	}
+	return s.Store.Put(ctx, key, body, c)
 }

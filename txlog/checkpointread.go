@@ -148,13 +148,14 @@ func (in *checkpointReader) parquet(ctx context.Context, key string, size int64)
 	}
 	var source io.ReaderAt = &objectReader{ctx: ctx, store: in.log.store, key: key, size: size}
 	if size <= checkpointInMemory {
-		b := make([]byte, size)
-		if err := readRange(ctx, in.log.store, key, 0, b); err != nil {
-			if errors.Is(err, io.ErrUnexpectedEOF) {
-				err = corrupt("object is shorter than listed")
-			}
+		b, info, err := in.log.readObject(ctx, key, "checkpoint_bytes")
+		if err != nil {
 			return err
 		}
+		if int64(len(b)) != size {
+			return corrupt("object of %d bytes was listed with %d", len(b), size)
+		}
+		in.seenAt(info.Date)
 		source = bytes.NewReader(b)
 	}
 	f, err := parquetio.Open(source, size, bound)

@@ -19,6 +19,7 @@ type Commit struct {
 	Timestamp time.Time   // see Snapshot.Timestamp; UTC
 	Info      *CommitInfo // nil where the writer left none
 	Actions   []Action    // all others, in the order of the file
+	date      time.Time   // the store's clock when it was read
 }
 
 // inCommit is the commit's own time, nil where it has none.
@@ -52,7 +53,7 @@ func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, e
 	if err := l.options.Limits.Check("commit_bytes", info.Size); err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}
-	c := &Commit{Version: v, Timestamp: info.Modified.UTC()}
+	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date}
 	if c.Info, c.Actions, err = decodeCommit(body, l.options.Limits); err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}

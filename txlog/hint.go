@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
@@ -20,8 +22,8 @@ import (
 // Protocol: "Last Checkpoint File".
 type hint struct {
 	version Version
-	size    int64 // action rows
-	etag    string
+	size    int64     // action rows
+	date    time.Time // the store's clock when it was read
 }
 
 // readHint returns nil for a hint that is missing or cannot be believed.
@@ -30,15 +32,19 @@ func (l *Log) readHint(ctx context.Context) (*hint, error) {
 	if errors.Is(err, objectstore.ErrNotFound) {
 		return nil, nil
 	}
-	if err != nil {
+	var over *limits.Error
+	if err != nil && !errors.As(err, &over) {
 		return nil, fmt.Errorf("read _last_checkpoint: %w", err)
 	}
-	h, err := decodeHint(b)
+	h := (*hint)(nil)
+	if err == nil {
+		h, err = decodeHint(b)
+	}
 	if err != nil {
 		l.options.Logger.WarnContext(ctx, "ignoring _last_checkpoint", "table", l.root, "error", err)
 		return nil, nil
 	}
-	h.etag = info.ETag
+	h.date = info.Date
 	return h, nil
 }
 
@@ -155,20 +161,44 @@ func (l *Log) writeHint(ctx context.Context, v Version, rows, bytes, files int64
 	w.text("checksum", sum)
 	body := json.RawMessage("{" + w.buf.String() + "}")
 
+	for range hintAttempts {
+		var final bool
+		if final, err = l.swapHint(ctx, v, body); final {
+			return err
+		}
+	}
+	return fmt.Errorf("write _last_checkpoint: %w", err)
+}
+
+// hintAttempts bounds the races for the hint: each lost one means that somebody else moved it.
+const hintAttempts = 4
+
+// swapHint replaces the hint by one for version v unless it points there or further already. An error with final
+// false is a lost race, which is worth another look.
+func (l *Log) swapHint(ctx context.Context, v Version, body []byte) (final bool, err error) {
 	condition := objectstore.CreateOnly
+	var over *limits.Error
 	b, info, err := l.readObject(ctx, l.hintKey(), "hint_bytes")
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
+	case errors.As(err, &over): // no hint of ours: replace it
+		condition = objectstore.Condition{IfMatch: info.ETag}
 	case err != nil:
-		return fmt.Errorf("read _last_checkpoint: %w", err)
+		return true, fmt.Errorf("read _last_checkpoint: %w", err)
 	default:
 		if old, err := decodeHint(b); err == nil && old.version >= v {
-			return nil
+			return true, nil
 		}
 		condition = objectstore.Condition{IfMatch: info.ETag}
 	}
-	if _, err := l.store.Put(ctx, l.hintKey(), objectstore.Bytes(body), condition); err != nil {
-		return fmt.Errorf("write _last_checkpoint: %w", err)
+	_, err = l.store.Put(ctx, l.hintKey(), objectstore.Bytes(body), condition)
+	if err == nil {
+		return true, nil
 	}
-	return nil
+	for _, lost := range []error{objectstore.ErrExists, objectstore.ErrPrecondition, objectstore.ErrNotFound} {
+		if errors.Is(err, lost) {
+			return false, err
+		}
+	}
+	return true, fmt.Errorf("write _last_checkpoint: %w", err)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lakectl/lakectl/objectstore"
 )
@@ -16,7 +17,9 @@ type listing struct {
 	commits     map[Version]objectstore.Info // NNN.json
 	checkpoints []checkpointFiles            // complete ones, ascending by version
 	compactions []compaction
-	newest      Version // newest version that a commit, a compaction or a checkpoint reaches; -1 for none
+	newest      Version   // newest version that a commit, a compaction or a checkpoint reaches; -1 for none
+	began       time.Time // our clock before the pass
+	date        time.Time // the store's clock before the pass; zero where no reply told
 }
 
 // checkpointFiles are the objects of one complete checkpoint.
@@ -46,7 +49,7 @@ const versionDigits = 20
 
 // list lists _delta_log from version from on.
 func (l *Log) list(ctx context.Context, from Version) (*listing, error) {
-	out := &listing{from: from, commits: map[Version]objectstore.Info{}, newest: -1}
+	out := &listing{from: from, commits: map[Version]objectstore.Info{}, newest: -1, began: l.options.Clock.Now()}
 	prefix := l.Key(logFolder)
 	after := ""
 	if from > 0 {
@@ -189,6 +192,8 @@ type segment struct {
 	checkpoint *checkpointFiles // nil: from the first commit
 	steps      []step           // ascending, without a gap, up to version
 	last       objectstore.Info // the JSON of version; zero Key when it is gone
+	began      time.Time        // as in listing
+	date       time.Time
 }
 
 // step is a commit, or a compaction where commits are gone.
@@ -225,7 +230,7 @@ func (g *listing) segmentFor(want Version, bad map[Version]bool) (*segment, erro
 	if want > g.newest {
 		return nil, fmt.Errorf("%w: version %d, the newest is %d", ErrVersionNotFound, want, g.newest)
 	}
-	s := &segment{version: want, last: g.commits[want]}
+	s := &segment{version: want, last: g.commits[want], began: g.began, date: g.date}
 	for i := len(g.checkpoints) - 1; i >= 0; i-- {
 		if c := &g.checkpoints[i]; c.version <= want && !bad[c.version] {
 			s.checkpoint = c

@@ -98,6 +98,7 @@ func (l *Log) listFromHint(ctx context.Context, want Version) (*listing, error) 
 	if err != nil {
 		return nil, err
 	}
+	g.date = h.date
 	for _, c := range g.checkpoints {
 		if want < 0 || c.version <= want {
 			return g, nil
@@ -127,7 +128,7 @@ func (l *Log) Update(ctx context.Context, s *Snapshot) (*Snapshot, error) {
 	if err != nil {
 		return l.Latest(ctx)
 	}
-	next, err := l.replayOnto(ctx, s, &segment{version: g.newest, steps: steps, last: g.commits[g.newest]})
+	next, err := l.replayOnto(ctx, s, &segment{version: g.newest, steps: steps, last: g.commits[g.newest], began: g.began})
 	return next, l.named(err)
 }
 
@@ -171,7 +172,7 @@ func (l *Log) newReplay(seg *segment) *replay {
 		seen: map[string]struct{}{},
 		live: newFilesBuilder(l, 0),
 		s: &Snapshot{
-			log: l, version: seg.version, base: seg.base(),
+			log: l, version: seg.version, base: seg.base(), loaded: seg.began, asOf: seg.date,
 			txns: map[string]Txn{}, domains: map[string]DomainMetadata{},
 		},
 	}
@@ -192,6 +193,7 @@ func (r *replay) commits(ctx context.Context, steps []step) error {
 			return err
 		}
 		for i := len(batch) - 1; i >= 0; i-- {
+			r.seenAt(batch[i].date)
 			if err := r.commit(batch[i]); err != nil {
 				return fmt.Errorf("version %d: %w", batch[i].Version, err)
 			}
@@ -199,6 +201,13 @@ func (r *replay) commits(ctx context.Context, steps []step) error {
 		end = begin
 	}
 	return nil
+}
+
+// seenAt takes note of the store's clock in a reply: the oldest one dates the snapshot.
+func (r *replay) seenAt(date time.Time) {
+	if !date.IsZero() && (r.s.asOf.IsZero() || date.Before(r.s.asOf)) {
+		r.s.asOf = date
+	}
 }
 
 // readSteps fetches some commits side by side.

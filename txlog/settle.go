@@ -59,12 +59,17 @@ func (l *Log) Commit(ctx context.Context, v Version, txnID string, body []byte) 
 	if txnID == "" {
 		return OutcomeNone, fmt.Errorf("commit version %d: %w: no txnId", v, ErrInvalidCommit)
 	}
+	outcome, _, err := l.settle(ctx, v, txnID, body)
+	return outcome, err
+}
+
+// settle is Commit; date is the store's clock in the reply that decided, zero where it did not tell.
+func (l *Log) settle(ctx context.Context, v Version, txnID string, body []byte) (outcome Outcome, date time.Time, err error) {
 	c := &settling{log: l, version: v, key: l.commitKey(v), txnID: txnID, body: body}
-	outcome, err := c.run(ctx)
-	if err != nil {
-		return outcome, fmt.Errorf("commit version %d: %w", v, err)
+	if outcome, err = c.run(ctx); err != nil {
+		err = fmt.Errorf("commit version %d: %w", v, err)
 	}
-	return outcome, nil
+	return outcome, c.date, err
 }
 
 type settling struct {
@@ -73,7 +78,8 @@ type settling struct {
 	key     string
 	txnID   string
 	body    []byte
-	last    error // what the store said last
+	last    error     // what the store said last
+	date    time.Time // the store's clock in its last answer
 }
 
 func (c *settling) run(ctx context.Context) (Outcome, error) {
@@ -83,8 +89,9 @@ func (c *settling) run(ctx context.Context) (Outcome, error) {
 		if n > 0 && c.pause(ctx, n) != nil {
 			break
 		}
-		_, err := c.log.store.Put(ctx, c.key, objectstore.Bytes(c.body), objectstore.CreateOnly)
+		info, err := c.log.store.Put(ctx, c.key, objectstore.Bytes(c.body), objectstore.CreateOnly)
 		if err == nil {
+			c.date = info.Date
 			return OutcomeCommitted, nil
 		}
 		c.last = err
@@ -126,7 +133,8 @@ func (c *settling) look(ctx context.Context, attempts int64) Outcome {
 
 // get looks once. answered is false where the store did not say.
 func (c *settling) get(ctx context.Context) (outcome Outcome, answered bool) {
-	b, _, err := c.log.readObject(ctx, c.key, "commit_bytes")
+	b, read, err := c.log.readObject(ctx, c.key, "commit_bytes")
+	c.date = read.Date
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
 		return OutcomeUnknown, true

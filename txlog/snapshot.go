@@ -25,7 +25,9 @@ type Snapshot struct {
 	domains    map[string]DomainMetadata // without the removed ones
 	files      *Files
 	tombstones []*Remove
-	base       Version // of the checkpoint that it was read from; -1 for none
+	base       Version   // of the checkpoint that it was read from; -1 for none
+	loaded     time.Time // our clock before it was read
+	asOf       time.Time // the store's clock then; zero where no reply told
 }
 
 // Version is the version of the snapshot.

@@ -145,10 +145,20 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		if err != nil {
 			return nil, err
 		}
-		outcome, err := t.log.Commit(ctx, done.Version, t.txnID, body)
+		if t.log.stale(now) {
+			if fresh, err := t.refresh(ctx, now, done); err != nil {
+				return nil, err
+			} else if fresh != nil {
+				now = fresh
+				continue
+			}
+		}
+		outcome, date, err := t.log.settle(ctx, done.Version, t.txnID, body)
 		switch {
 		case err != nil:
 			return nil, err
+		case outcome == OutcomeCommitted && late(now, date):
+			return done, t.log.checkVisible(ctx, done.Version)
 		case outcome == OutcomeCommitted:
 			return done, nil
 		}
@@ -163,6 +173,20 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		now = next
 	}
 	return nil, fmt.Errorf("%w: %d of them", ErrConcurrentWrite, done.Attempts)
+}
+
+// refresh lists the log again for a snapshot that is old. Where others have committed since, it checks and rebases as
+// after a lost race and returns the newer snapshot, else nil.
+func (t *Transaction) refresh(ctx context.Context, now *Snapshot, done *Committed) (*Snapshot, error) {
+	g, err := t.log.list(ctx, now.version)
+	if err != nil {
+		return nil, err
+	}
+	if g.newest <= now.version {
+		return nil, nil
+	}
+	next, _, err := t.rebase(ctx, now, done) // nothing was sent yet, so none of the winners is ours
+	return next, err
 }
 
 // checkAbsent refuses to create a table where one is, even one whose first commits were cleaned up.
