@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // pipelines name IANA zones, and small machines lack the files
 
 	"github.com/lakectl/lakectl/internal/clock"
 )

@@ -51,6 +51,7 @@ func run() error {
 	for _, pair := range s.Environ() {
 		fmt.Printf("export %s\n", pair)
 	}
+	fmt.Printf("export LAKE_S3_ENDPOINT=%s\n", s.Endpoint) // the examples' lake.yml names it
 	ended := make(chan struct{})
 	go func() {
 		s.Wait()
