@@ -161,7 +161,7 @@ func TestEveryVerbHasATranscript(t *testing.T) {
 				return true
 			}
 			seen++
-			if !regexp.MustCompile(`(?m)^(!? ?exec |code \d+ )?lakectl (help )?` + name[1] + `\b`).MatchString(all.String()) {
+			if !regexp.MustCompile(`\blakectl (help )?` + name[1] + `\b`).MatchString(all.String()) {
 				t.Errorf("%s: no transcript under cmd/lakectl/testdata/script runs `lakectl %s`", f.position(kv), name[1])
 			}
 			return true
