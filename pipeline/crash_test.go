@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 
@@ -22,6 +23,7 @@ import (
 type mortal struct {
 	objectstore.Store
 	after bool
+	only  string             // count only puts of keys with this in them
 	kill  context.CancelFunc // ends what else the process does
 
 	mu   sync.Mutex // guards the rest
@@ -43,9 +45,12 @@ func (m *mortal) alive() error {
 
 func (m *mortal) Put(ctx context.Context, key string, body objectstore.Body, cond objectstore.Condition) (objectstore.Info, error) {
 	m.mu.Lock()
-	m.puts++
-	m.left--
-	kill := m.left == 0
+	counts := strings.Contains(key, m.only)
+	if counts {
+		m.puts++
+		m.left--
+	}
+	kill := counts && m.left == 0
 	if kill {
 		m.dead = true
 		defer m.kill()
@@ -206,4 +211,21 @@ func (l *lake) sound() {
 			}
 		}
 	}
+}
+
+// TestKilledBesideTheQuarantine: the side table is at plan 1, the table is not, and then the code changes. Plan 1 never
+// lands; its rows leave the side table with plan 2.
+func TestKilledBesideTheQuarantine(t *testing.T) {
+	l := newLake(t, map[string]string{"bronze/flights.ingest.yml": flightsIngest, "silver/flights.sql": silverFlights})
+	l.land("dt=2001-02-01/a.csv", "date,delay,origin\n2001-02-01 06:00:00,5,LAX\n2001-02-01 08:00:00,9999,SFO\n")
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	if _, err := l.tryWith(ctx, &mortal{Store: l.warehouse, left: 1, only: "silver/flights/_delta_log/", kill: kill}); err != nil {
+		t.Fatal(err)
+	}
+	l.want("silver.flights__quarantine", "SELECT _plan, _detail FROM t", "1|delay_min=9999")
+	l.write("pipelines/p/silver/flights.sql", strings.Replace(silverFlights, "BETWEEN -120 AND 1440", "BETWEEN 6 AND 10000", 1))
+	l.run("bronze.flights nothing", "silver.flights warned +1 ~0 -0 quarantine 1")
+	l.want("silver.flights__quarantine", "SELECT _plan, _detail FROM t", "2|delay_min=5")
+	l.want("silver.flights", "SELECT delay_min FROM t", "9999")
 }

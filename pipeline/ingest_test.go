@@ -1,7 +1,11 @@
 package pipeline_test
 
 import (
+	"context"
+	"io"
 	"testing"
+
+	"github.com/lakectl/lakectl/objectstore"
 )
 
 const flightsIngest = `source:
@@ -92,4 +96,39 @@ func (l *lake) forget() {
 			l.t.Fatal(err)
 		}
 	}
+}
+
+// restless is a landing folder whose file changes between plan and read, once.
+type restless struct {
+	objectstore.Store
+	key, text string
+}
+
+func (s *restless) Get(ctx context.Context, key string, r objectstore.Range) (io.ReadCloser, objectstore.Info, error) {
+	if text := s.text; key == s.key && text != "" {
+		s.text = ""
+		if _, err := s.Put(ctx, key, objectstore.Bytes([]byte(text)), objectstore.Condition{}); err != nil {
+			return nil, objectstore.Info{}, err
+		}
+	}
+	return s.Store.Get(ctx, key, r)
+}
+
+func TestFileChangesInFlight(t *testing.T) {
+	l := newLake(t, map[string]string{"bronze/flights.ingest.yml": flightsIngest})
+	l.land("dt=2001-02-01/a.csv", oneRow)
+	l.land("dt=2001-02-02/b.csv", oneRow)
+	l.landing = &restless{Store: l.landing, key: "dt=2001-02-02/b.csv", text: oneRow + "2001-02-01 07:00:00,6,LAX\n"}
+	rep := l.run("bronze.flights superseded", "bronze.flights ok +3 ~0 -0")
+	if rep.ExitCode() != 0 {
+		t.Errorf("exit code %d", rep.ExitCode())
+	}
+	l.want("bronze.flights", "SELECT _plan, count(*) FROM t GROUP BY 1", "2|3")
+	if err := l.landing.Delete(t.Context(), "dt=2001-02-01/a.csv"); err != nil {
+		t.Fatal(err)
+	}
+	if rep := l.run("bronze.flights nothing"); len(rep.Tasks[0].Notes) != 1 || rep.Tasks[0].Notes[0] != "1 landing files are gone; their rows stay" {
+		t.Errorf("notes are %q", rep.Tasks[0].Notes)
+	}
+	l.want("bronze.flights", "SELECT count(*) FROM t", "3")
 }

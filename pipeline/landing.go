@@ -20,6 +20,8 @@ type landingScan struct {
 	files   []PlanFile                  // eligible, in (modified, key) order
 	changed []string                    // keys with a new identity that changed_file says to ignore
 	gone    int                         // keys that were loaded and are no longer there
+	empty   int                         // files without a byte
+	young   int                         // files that rest less than min_age
 }
 
 // scanLanding lists the landing folder and leaves out what was loaded, is empty, too young or too old.
@@ -53,9 +55,13 @@ func (r *Runner) scanLanding(ctx context.Context, s *state) (*landingScan, error
 		info := scan.there[key]
 		etag, loaded := seen[key]
 		switch {
-		case info.Size == 0, loaded && etag == info.ETag, info.Modified.Before(spec.since):
+		case info.Size == 0:
+			scan.empty++
+			continue
+		case loaded && etag == info.ETag, info.Modified.Before(spec.since):
 			continue
 		case spec.minAge > 0 && now.Sub(info.Modified) < spec.minAge:
+			scan.young++
 			continue
 		case loaded && spec.changed == changedIgnore:
 			scan.changed = append(scan.changed, key)
@@ -78,6 +84,21 @@ func (r *Runner) scanLanding(ctx context.Context, s *state) (*landingScan, error
 		return cmp.Or(a.Modified.Compare(b.Modified), cmp.Compare(a.Key, b.Key))
 	})
 	return scan, nil
+}
+
+// notes says what people should know of the landing folder.
+func (s *landingScan) notes() []string {
+	var out []string
+	say := func(n int, text string) {
+		if n > 0 {
+			out = append(out, fmt.Sprintf("%d landing files %s", n, text))
+		}
+	}
+	say(s.gone, "are gone; their rows stay")
+	say(s.empty, "are empty and were left alone")
+	say(s.young, "are younger than min_age and wait")
+	say(len(s.changed), "have changed and are ignored")
+	return out
 }
 
 // storeTime is the store's clock. Only a Head tells it; any object will do.

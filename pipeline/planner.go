@@ -71,34 +71,40 @@ const planAttempts = 20
 // A new plan is an object that is created once; who loses the race to create it works on the winner's plan. Errors are
 // *TaskError.
 func (r *Runner) Plan(ctx context.Context, req PlanRequest) (*Plan, error) {
+	p, _, err := r.planNoted(ctx, req)
+	return p, err
+}
+
+// planNoted is Plan with what people should know of the sources.
+func (r *Runner) planNoted(ctx context.Context, req PlanRequest) (p *Plan, notes []string, err error) {
 	for range planAttempts {
-		p, err := r.plan(ctx, req)
+		p, notes, err = r.plan(ctx, req)
 		if errors.Is(err, errPlanTaken) {
 			continue
 		}
 		if err != nil {
-			return nil, failed(fmt.Errorf("plan %s: %w", req.Model, err))
+			return nil, nil, failed(fmt.Errorf("plan %s: %w", req.Model, err))
 		}
-		return p, nil
+		return p, notes, nil
 	}
-	return nil, &TaskError{Class: ClassConflict, Err: fmt.Errorf("plan %s: other processes made every plan", req.Model)}
+	return nil, nil, &TaskError{Class: ClassConflict, Err: fmt.Errorf("plan %s: other processes made every plan", req.Model)}
 }
 
 // errPlanTaken says that a plan of this number was created meanwhile. Retryable.
 var errPlanTaken = errors.New("plan number taken")
 
-func (r *Runner) plan(ctx context.Context, req PlanRequest) (*Plan, error) {
+func (r *Runner) plan(ctx context.Context, req PlanRequest) (p *Plan, notes []string, err error) {
 	s, err := r.state(ctx, req.Model)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	code, err := r.code(s.m)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	greatest, err := r.greatestPlan(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fresh := &Plan{
 		Model: s.m.Name, Kind: s.m.Kind, Run: req.Run, AsOf: req.AsOf.UTC(), Engine: r.o.EngineName, Code: code,
@@ -114,17 +120,18 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (*Plan, error) {
 	var scan *landingScan
 	if s.m.Kind == KindIngest {
 		if scan, err = r.scanLanding(ctx, s); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		notes = scan.notes()
 	}
 	if greatest > s.task {
 		p, err := r.Load(ctx, PlanRef{Model: s.m.Name, N: greatest})
 		if err != nil && !errors.Is(err, ErrPlanNotFound) {
-			return nil, err
+			return nil, nil, err
 		}
 		if err == nil && r.runnable(ctx, s, p, fresh, scan) {
 			p.resumed = true
-			return p, nil
+			return p, notes, nil
 		}
 	}
 	work := false
@@ -137,10 +144,11 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (*Plan, error) {
 		work, err = r.planFull(ctx, s, fresh, req.Landed)
 	}
 	if err != nil || !work {
-		return nil, err
+		return nil, notes, err
 	}
 	fresh.N = 1 + max(greatest, s.task, s.sideTask)
-	return r.create(ctx, fresh)
+	p, err = r.create(ctx, fresh)
+	return p, notes, err
 }
 
 // greatestPlan is the greatest number of a plan object above the landed one, 0 for none.

@@ -137,7 +137,7 @@ func (w *walk) cancelled(m *Model, err error) *TaskReport {
 func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int64 {
 	w.observe(Event{Type: EventPlanning, Model: m.Name})
 	start := w.r.o.Clock.Now()
-	p, err := w.r.Plan(ctx, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name, Landed: landed})
+	p, notes, err := w.r.planNoted(ctx, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name, Landed: landed})
 	if err != nil {
 		rep := &TaskReport{
 			Run: w.req.Run, Model: m.Name, Kind: m.Kind, Engine: w.r.o.EngineName, Status: StatusFailed,
@@ -151,7 +151,7 @@ func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int
 	}
 	if p == nil {
 		if first {
-			w.nothing(ctx, m, start)
+			w.nothing(ctx, m, start, notes)
 		}
 		return 0
 	}
@@ -167,6 +167,11 @@ func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int
 			rep.Status = StatusCancelled
 		}
 	}
+	rep.Notes = append(rep.Notes, notes...)
+	if w.changedMeanwhile(ctx, m, p, rep) {
+		rep.Status, rep.Reason = StatusSuperseded, "a landing file changed while it was read; planned again"
+		rep.ErrorClass, rep.Error = "", ""
+	}
 	w.end(m, p, rep)
 	switch rep.Status {
 	case StatusOK, StatusWarned, StatusSuperseded:
@@ -176,9 +181,19 @@ func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int
 	return 0
 }
 
+// changedMeanwhile tells whether an ingest failed because a landing file is no longer what its plan pins: then there is
+// another plan to run.
+func (w *walk) changedMeanwhile(ctx context.Context, m *Model, p *Plan, rep *TaskReport) bool {
+	if m.Kind != KindIngest || rep.Status != StatusFailed || rep.ErrorClass != ClassIO || ctx.Err() != nil {
+		return false
+	}
+	next, err := w.r.Plan(ctx, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name})
+	return err == nil && next != nil && next.N != p.N
+}
+
 // nothing reports a model without work. One that was never built has nothing to give downstream either.
-func (w *walk) nothing(ctx context.Context, m *Model, start time.Time) {
-	rep := &TaskReport{Run: w.req.Run, Model: m.Name, Kind: m.Kind, Status: StatusNothing, StartedAt: start, FinishedAt: w.r.o.Clock.Now()}
+func (w *walk) nothing(ctx context.Context, m *Model, start time.Time, notes []string) {
+	rep := &TaskReport{Run: w.req.Run, Model: m.Name, Kind: m.Kind, Status: StatusNothing, Notes: notes, StartedAt: start, FinishedAt: w.r.o.Clock.Now()}
 	t, err := w.r.openTable(ctx, m.Name)
 	switch {
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/lakectl/lakectl/table"
@@ -53,7 +54,14 @@ func (r *Runner) Execute(ctx context.Context, p *Plan) (*TaskReport, error) {
 	return rep, nil
 }
 
-func (r *Runner) execute(ctx context.Context, p *Plan, rep *TaskReport) error {
+func (r *Runner) execute(ctx context.Context, p *Plan, rep *TaskReport) (err error) {
+	defer func() {
+		// The boundary of a task: a fault in one must not end the others of this process.
+		if fault := recover(); fault != nil {
+			r.o.Logger.ErrorContext(ctx, "task fault", "model", p.Model, "plan", p.N, "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			err = &TaskError{Class: ClassConfig, Err: fmt.Errorf("internal fault: %v", fault)}
+		}
+	}()
 	s, err := r.state(ctx, p.Model)
 	if err != nil {
 		return err
