@@ -1,12 +1,16 @@
 package txlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lakectl/lakectl/objectstore"
 )
 
 // conflictCase is one row of the table of cases in the design of the log. Files are a letter and the digits of their
@@ -370,5 +374,43 @@ func TestConflictOwnCommit(t *testing.T) {
 	}
 	if s := latest(t, l); s.version != 1 || names(s) != "a" {
 		t.Errorf("version %d, files %s", s.version, names(s))
+	}
+}
+
+// TestRebaseChecksEveryWinner: a commit that lands between the check of the winners and the next snapshot is checked
+// as well. Once, a second listing took it in unseen, and a removed file was removed again.
+func TestRebaseChecksEveryWinner(t *testing.T) {
+	l, _ := testLog(t)
+	tc := conflictCase{n: 1000, start: "a"}
+	s := tc.table(t, l, "Serializable")
+	tc.win(t, l, 2, "b +b")
+	store := &busyListing{Store: l.store, prefix: l.Key(logFolder), then: func() { tc.win(t, l, 3, "-a +c") }}
+	raced := New(store, l.root, l.options)
+	x := raced.Begin(s, Operation{Name: "DELETE"})
+	x.Stage(tc.actions(t, "-a +d", true)...)
+	var conflict *ConflictError
+	if _, err := x.Commit(t.Context()); !errors.As(err, &conflict) || conflict.Version != 3 || !errors.Is(err, ErrConcurrentDeleteDelete) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// busyListing lets a rival commit right after the first listing of the log.
+type busyListing struct {
+	objectstore.Store
+	prefix string
+	then   func()
+}
+
+func (b *busyListing) List(ctx context.Context, prefix, after string) iter.Seq2[objectstore.Info, error] {
+	return func(yield func(objectstore.Info, error) bool) {
+		for info, err := range b.Store.List(ctx, prefix, after) {
+			if !yield(info, err) {
+				break
+			}
+		}
+		if then := b.then; then != nil && prefix == b.prefix {
+			b.then = nil
+			then()
+		}
 	}
 }

@@ -158,6 +158,25 @@ func (l *Log) replayOnto(ctx context.Context, base *Snapshot, seg *segment) (*Sn
 	return r.finish(ctx, seg)
 }
 
+// replayCommits builds a snapshot from an older one, nil for none, and commits that were read already.
+func (l *Log) replayCommits(ctx context.Context, base *Snapshot, commits []*Commit, g *listing) (*Snapshot, error) {
+	newest := commits[len(commits)-1].Version
+	seg := &segment{version: newest, last: g.commits[newest], began: g.began}
+	r := l.newReplay(seg)
+	for i := len(commits) - 1; i >= 0; i-- {
+		r.seenAt(commits[i].date)
+		if err := r.commit(commits[i]); err != nil {
+			return nil, fmt.Errorf("version %d: %w", commits[i].Version, err)
+		}
+	}
+	if base != nil {
+		if err := r.snapshot(base); err != nil {
+			return nil, err
+		}
+	}
+	return r.finish(ctx, seg)
+}
+
 // replay collects the state of a table from its newest action to its oldest.
 type replay struct {
 	log  *Log

@@ -219,6 +219,7 @@ func (t *Transaction) rebase(ctx context.Context, now *Snapshot, done *Committed
 	if len(steps) == 0 {
 		return nil, -1, fmt.Errorf("%w: version %d was taken and is not listed", ErrVersionGap, from)
 	}
+	winners := make([]*Commit, 0, len(steps))
 	for _, st := range steps {
 		if st.from != st.to {
 			return nil, -1, fmt.Errorf("%w: commit %d", ErrHistoryGone, st.from)
@@ -233,9 +234,12 @@ func (t *Transaction) rebase(ctx context.Context, now *Snapshot, done *Committed
 		if err := t.check(winner); err != nil {
 			return nil, -1, err
 		}
+		winners = append(winners, winner)
 		done.Winners = append(done.Winners, st.to)
 	}
-	next, err = t.log.Update(ctx, now)
+	// The next snapshot ends with the last winner that was checked. A fresh listing might already know a later one,
+	// and the change would slip past it unchecked.
+	next, err = t.log.replayCommits(ctx, now, winners, g)
 	if err != nil {
 		return nil, -1, err
 	}
