@@ -220,10 +220,11 @@ func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 		}
 		_, types = p.columns()
 	}
-	r, err := p.run(ctx)
+	r, err := p.run(ctx, true)
 	if err != nil {
 		return nil, b.located(err, 0)
 	}
+	r.stream = true
 	rows := &table.Rows{Close: func() error { r.close(); s.close(); return nil }}
 	for i, name := range names {
 		rows.Columns = append(rows.Columns, txlog.Field{Name: name, Type: types[i].shown(), Nullable: true})

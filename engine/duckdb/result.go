@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -15,6 +16,7 @@ type result struct {
 	names   []string
 	types   []*duckType
 	columns []*column
+	stream  bool
 	closed  bool
 }
 
@@ -37,7 +39,7 @@ func (r *result) rows(ctx context.Context) iter.Seq2[[]any, error] {
 		for !r.closed {
 			chunk, err := r.fetch(ctx)
 			if err != nil {
-				yield(nil, err)
+				yield(nil, r.cause(ctx, err))
 				return
 			}
 			if chunk.Ptr == nil {
@@ -68,6 +70,38 @@ func (r *result) fetch(ctx context.Context) (bindings.DataChunk, error) {
 		}
 	}
 	return chunk, nil
+}
+
+// cause finds the error that ended a stream where DuckDB has lost it, by reading the stream again without its rows.
+func (r *result) cause(ctx context.Context, err error) error {
+	for attempt := 0; attempt < 3 && r.stream && errors.Is(err, errInterrupted); attempt++ {
+		r.close()
+		if again := r.drain(ctx); again != nil {
+			err = again
+		}
+	}
+	return err
+}
+
+// drain runs the statement again to its end.
+func (r *result) drain(ctx context.Context) error {
+	p, err := r.session.prepare(ctx, r.sql)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	again, err := p.run(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer again.close()
+	for {
+		chunk, err := again.fetch(ctx)
+		if err != nil || chunk.Ptr == nil {
+			return err
+		}
+		bindings.DestroyDataChunk(&chunk)
+	}
 }
 
 // emit yields the rows of a chunk and tells whether the reader wants more.

@@ -200,14 +200,14 @@ func (s *session) all(ctx context.Context, sql string) ([][]any, error) {
 	return rows, nil
 }
 
-// query prepares and starts one statement. Rows stream: they are computed as they are read.
+// query prepares and runs one statement. Its rows are held in memory.
 func (s *session) query(ctx context.Context, sql string) (*result, error) {
 	p, err := s.prepare(ctx, sql)
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
-	return p.run(ctx)
+	return p.run(ctx, false)
 }
 
 // prepared is a statement that has been bound: its columns are known.
@@ -248,13 +248,18 @@ func (p *prepared) columns() ([]string, []*duckType) {
 	return names, types
 }
 
-// run starts the statement. The prepared statement may be closed while the result is read.
-func (p *prepared) run(ctx context.Context) (*result, error) {
+// run starts the statement. Rows that stream are computed as they are read. The prepared statement may be closed
+// while the result is read.
+func (p *prepared) run(ctx context.Context, stream bool) (*result, error) {
 	s := p.session
 	defer s.watch(ctx)()
 	var pending bindings.PendingResult
 	defer bindings.DestroyPending(&pending)
-	if bindings.PendingPreparedStreaming(p.stmt, &pending) == bindings.StateError {
+	start := bindings.PendingPrepared
+	if stream {
+		start = bindings.PendingPreparedStreaming
+	}
+	if start(p.stmt, &pending) == bindings.StateError {
 		return nil, s.failure(ctx, p.sql, bindings.PendingError(pending))
 	}
 	r := &result{session: s, sql: p.sql}

@@ -23,6 +23,10 @@ const (
 // errEngine is what DuckDB says of itself rather than of the SQL or the files. Terminal.
 var errEngine = errors.New("duckdb")
 
+// errInterrupted is what DuckDB says, now and then, of a thread that it stopped because another one has failed: the
+// error that matters is lost. Retryable: the statement fails again, with its own error.
+var errInterrupted = fmt.Errorf("%w: interrupted", errEngine)
+
 // duckError is DuckDB's error text with errors_as_json.
 type duckError struct {
 	Type     string `json:"exception_type"`
@@ -42,6 +46,9 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if strings.EqualFold(d.Type, "interrupt") {
+		return errInterrupted
+	}
 	message := s.readable(d.Message)
 	if d.Type == "Invalid Input" && message != d.Message {
 		return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message)) // it names a file: the SQL is not to blame
@@ -57,7 +64,7 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 			return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message))
 		}
 		return fmt.Errorf("read or write data files: %s", message)
-	case "Fatal", "INTERNAL", "Internal", "TransactionContext", "Connection", "Interrupt", "":
+	case "Fatal", "INTERNAL", "Internal", "TransactionContext", "Connection", "":
 		return fmt.Errorf("%w: %s", errEngine, message)
 	}
 	e := &table.SQLError{SQL: sql, Message: firstLine(message), Offset: -1}

@@ -180,7 +180,13 @@ func (c *copier) copyTo(ctx context.Context, s *session, sql, options string) ([
 	if !strings.Contains(options, "PARTITION_BY") && !strings.Contains(options, "FILE_SIZE_BYTES") {
 		target = filepath.Join(folder, "all.parquet") // one file, for which COPY keeps the order of rows
 	}
-	rows, err := s.all(ctx, "COPY ("+sql+") TO "+table.QuoteString(target)+" ("+options+")")
+	copySQL := "COPY (" + sql + ") TO " + table.QuoteString(target) + " (" + options + ")"
+	rows, err := s.all(ctx, copySQL)
+	if errors.Is(err, errInterrupted) { // once more, for the error behind it
+		if err = errors.Join(os.RemoveAll(folder), os.Mkdir(folder, 0o700)); err == nil {
+			rows, err = s.all(ctx, copySQL)
+		}
+	}
 	if err != nil {
 		if e := os.RemoveAll(folder); e != nil {
 			s.engine.options.Logger.Warn("staged files stay", "folder", folder, "error", e)

@@ -62,6 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) table.Engine) {
 		{"parse: predicates", (*suite).parsePredicates},
 		{"skipping changes no answer", (*suite).skipping},
 		{"errors in SQL", (*suite).sqlErrors},
+		{"errors in late rows", (*suite).lateErrors},
 		{"nothing else can be reached", (*suite).sandbox},
 		{"cancel", (*suite).cancel},
 		{"concurrent calls", (*suite).concurrent},

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,6 +87,23 @@ func (s *suite) sqlErrors() {
 		_, err := s.engine.Write(s.Context(), table.Query{SQL: sql, Relations: r}, table.Write{Schema: w.Schema, Store: s.remote, Prefix: "e/"})
 		if err != nil {
 			s.Errorf("write %q: %v", sql, err)
+		}
+	}
+}
+
+// lateErrors checks that a row that fails after many others ends the rows with its error: they never just stop.
+func (s *suite) lateErrors() {
+	for _, at := range []int{5, 100_000, 4_999_999} {
+		got, err := s.tryQuery(table.Query{
+			SQL: fmt.Sprintf("SELECT i, CASE WHEN i = %d THEN error('row too many') END FROM range(5000000) r(i)", at),
+		})
+		if err == nil {
+			s.Errorf("error in row %d: %d rows and no error", at, len(got))
+			continue
+		}
+		s.wantSQLError(err, "row too many")
+		if len(got) > at {
+			s.Errorf("error in row %d: %d rows came before it", at, len(got))
 		}
 	}
 }
