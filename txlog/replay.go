@@ -73,17 +73,27 @@ func (l *Log) at(ctx context.Context, want Version) (*Snapshot, error) {
 	}
 }
 
-// named puts the table in front of an error.
+// named puts the table in front of an error, once.
 func (l *Log) named(err error) error {
-	if err == nil {
-		return nil
+	var already *tableError
+	if err == nil || errors.As(err, &already) {
+		return err
 	}
 	name := l.root
 	if name == "" {
 		name = "."
 	}
-	return fmt.Errorf("table %s: %w", name, err)
+	return &tableError{name, err}
 }
+
+// tableError says which table an error is about.
+type tableError struct {
+	table string
+	err   error
+}
+
+func (e *tableError) Error() string { return "table " + e.table + ": " + e.err.Error() }
+func (e *tableError) Unwrap() error { return e.err }
 
 // listFromHint lists the log from the hinted checkpoint on, or all of it where the hint does not help.
 func (l *Log) listFromHint(ctx context.Context, want Version) (*listing, error) {

@@ -71,16 +71,17 @@ func (l *Log) AtTime(ctx context.Context, t time.Time) (*Snapshot, error) {
 }
 
 func (l *Log) atTime(ctx context.Context, t time.Time) (*Snapshot, error) {
-	newest, err := l.Latest(ctx)
-	if err != nil {
-		return nil, err
-	}
 	tl, err := l.timeline(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(tl.versions) == 0 {
 		return nil, fmt.Errorf("%w: no commit is left", ErrHistoryGone)
+	}
+	// The newest version of this very listing: one that lands meanwhile is not part of the answer.
+	newest, err := l.at(ctx, tl.versions[len(tl.versions)-1])
+	if err != nil {
+		return nil, err
 	}
 	want := t.UnixMilli()
 	v, err := l.versionAt(ctx, newest, tl, want)
