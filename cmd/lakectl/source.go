@@ -20,6 +20,9 @@ import (
 // sourceName is how a source of files, or a single table, is called in the SELECT that we write over it.
 const sourceName = "source"
 
+// logFolder makes a folder a table.
+const logFolder = "_delta_log/"
+
 // fileOptions say how files outside tables are read.
 type fileOptions struct {
 	format  string            // "" is by suffix
@@ -96,6 +99,9 @@ func (a *app) findFiles(ctx context.Context, w string) ([]table.RelationFile, er
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", w, err)
 		}
+		if log := strings.Index("/"+info.Key, "/"+logFolder); log >= 0 && pattern == "" {
+			return nil, tableInside(w, folder, strings.TrimSuffix(info.Key[:log], "/"))
+		}
 		match := fileFormat(info.Key) != "" && !hidden(info.Key)
 		if pattern != "" {
 			if match, err = path.Match(pattern, info.Key); err != nil {
@@ -115,6 +121,46 @@ func (a *app) findFiles(ctx context.Context, w string) ([]table.RelationFile, er
 		return nil, missing
 	}
 	return out, nil
+}
+
+// tableInside refuses to read the files of a table as if all of them were its rows.
+func tableInside(w, folder, name string) error {
+	at := strings.TrimSuffix(folder+"/"+name, "/")
+	return &toldError{
+		code: exitUsage, message: at + " is a Delta table: its files are not read as plain files", why: "some of them are of old versions, some of their rows are deleted; " + w + " was to be read as files",
+		hint: "name the table alone: " + at,
+	}
+}
+
+// isUsage tells whether err says that files were there and cannot be taken as they were asked for.
+func isUsage(err error) bool {
+	var told *toldError
+	return errors.As(err, &told) && told.code == exitUsage
+}
+
+// isTable tells whether a path is a folder with a log, whatever its name ends in.
+func (a *app) isTable(ctx context.Context, path string) (bool, error) {
+	if strings.ContainsAny(path, "*?[") {
+		return false, nil
+	}
+	folder, name := splitFile(path)
+	store, err := a.openStore(ctx, folder, false)
+	if errors.Is(err, objectstore.ErrNoBucket) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, err := range store.List(ctx, strings.TrimPrefix(name+"/"+logFolder, "/"), "") {
+		if errors.Is(err, objectstore.ErrInvalidKey) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("look for a table at %s: %w", path, err)
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 // hidden tells whether a segment of key begins with a dot or an underscore: notes of writers, not data.
@@ -262,14 +308,20 @@ func (a *app) reference(ctx context.Context, ref table.TableRef) (*table.Table, 
 	}
 	pinned := w.version != nil || w.time != nil
 	if w.kind == wordPath && !pinned && fileFormat(w.text) != "" {
-		rel, err := a.files(ctx, []string{w.text}, fileOptions{})
-		return nil, rel, err
+		is, err := a.isTable(ctx, w.text)
+		if err == nil && !is {
+			rel, err := a.files(ctx, []string{w.text}, fileOptions{})
+			return nil, rel, err
+		}
+		if err != nil {
+			return nil, table.Relation{}, err
+		}
 	}
 	t, err := a.openTable(ctx, w)
 	if err != nil && w.kind == wordPath && !pinned && notATable(err) {
 		rel, fileErr := a.files(ctx, []string{w.text}, fileOptions{})
-		if fileErr == nil {
-			return nil, rel, nil
+		if fileErr == nil || isUsage(fileErr) {
+			return nil, rel, fileErr
 		}
 	}
 	return t, table.Relation{}, err
@@ -313,7 +365,12 @@ func (a *app) source(ctx context.Context, arg string, target *txlog.Schema, o fi
 			return table.Query{}, err
 		}
 		return r.query, nil
-	case w.kind == wordPath && (fileFormat(w.text) != "" || o.format != ""):
+	case w.kind == wordPath && w.version == nil && w.time == nil && (fileFormat(w.text) != "" || o.format != ""):
+		if is, err := a.isTable(ctx, w.text); err != nil {
+			return table.Query{}, err
+		} else if is {
+			break
+		}
 		rel, err := a.files(ctx, []string{w.text}, o)
 		if err != nil {
 			return table.Query{}, err
@@ -326,7 +383,11 @@ func (a *app) source(ctx context.Context, arg string, target *txlog.Schema, o fi
 		return table.Query{SQL: "SELECT * FROM " + sourceName, Relations: map[string]table.Relation{sourceName: rel}}, err
 	}
 	if w.kind == wordPath && notATable(err) {
-		if rel, fileErr := a.files(ctx, []string{w.text}, o); fileErr == nil {
+		rel, fileErr := a.files(ctx, []string{w.text}, o)
+		if isUsage(fileErr) {
+			return table.Query{}, fileErr
+		}
+		if fileErr == nil {
 			return a.typedFiles(ctx, rel, target)
 		}
 	}
