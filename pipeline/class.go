@@ -74,7 +74,8 @@ func ClassOf(err error) Class {
 		return ClassContract
 	case errors.As(err, &problems), errors.Is(err, ErrNotOwner), errors.Is(err, ErrSourceRewound), errors.Is(err, ErrNotBuilt),
 		errors.Is(err, ErrPlanNotFound), errors.Is(err, errConfig), errors.Is(err, objectstore.ErrNoBucket),
-		errors.Is(err, objectstore.ErrUnsupported), errors.Is(err, txlog.ErrUnsupportedFeature), errors.Is(err, txlog.ErrCorruptLog):
+		errors.Is(err, objectstore.ErrUnsupported), errors.Is(err, txlog.ErrUnsupportedFeature), errors.Is(err, txlog.ErrUnsupportedType), errors.Is(err, txlog.ErrCorruptLog),
+		errors.Is(err, txlog.ErrVersionGap), errors.Is(err, table.ErrInvalidRequest), errors.Is(err, table.ErrProperty), errors.Is(err, table.ErrUnsupported):
 		return ClassConfig
 	case errors.Is(err, objectstore.ErrDenied):
 		return ClassAuth

@@ -127,7 +127,7 @@ func TestFileChangesInFlight(t *testing.T) {
 	if err := l.landing.Delete(t.Context(), "dt=2001-02-01/a.csv"); err != nil {
 		t.Fatal(err)
 	}
-	if rep := l.run("bronze.flights nothing"); len(rep.Tasks[0].Notes) != 1 || rep.Tasks[0].Notes[0] != "1 landing files are gone; their rows stay" {
+	if rep := l.run("bronze.flights nothing"); len(rep.Tasks[0].Notes) != 1 || rep.Tasks[0].Notes[0] != "landing files that are gone (their rows stay): 1" {
 		t.Errorf("notes are %q", rep.Tasks[0].Notes)
 	}
 	l.want("bronze.flights", "SELECT count(*) FROM t", "3")

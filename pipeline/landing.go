@@ -91,13 +91,13 @@ func (s *landingScan) notes() []string {
 	var out []string
 	say := func(n int, text string) {
 		if n > 0 {
-			out = append(out, fmt.Sprintf("%d landing files %s", n, text))
+			out = append(out, fmt.Sprintf("landing files that %s: %d", text, n))
 		}
 	}
-	say(s.gone, "are gone; their rows stay")
-	say(s.empty, "are empty and were left alone")
-	say(s.young, "are younger than min_age and wait")
-	say(len(s.changed), "have changed and are ignored")
+	say(s.gone, "are gone (their rows stay)")
+	say(s.empty, "are empty (left alone)")
+	say(s.young, "are younger than min_age (they wait)")
+	say(len(s.changed), "have changed (ignored)")
 	return out
 }
 

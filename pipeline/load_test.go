@@ -233,6 +233,41 @@ func TestLoadTellsEveryProblem(t *testing.T) {
 	}
 }
 
+func TestBodyOf(t *testing.T) {
+	for sql, want := range map[string]string{
+		"SELECT 1":                              "(SELECT 1\n)",
+		" SELECT 1 ; ;\n":                       "( SELECT 1\n)",
+		"SELECT 1 -- one; two\n":                "(SELECT 1\n)",
+		"SELECT ';' AS x; -- done\n/* ; */ ;":   "(SELECT ';' AS x\n)",
+		"SELECT \"a;\"\"b\" /* in; */ FROM t; ": "(SELECT \"a;\"\"b\" /* in; */ FROM t\n)",
+		"SELECT 'open":                          "(SELECT 'open\n)",
+		"":                                      "(\n)",
+	} {
+		if got := bodyOf(sql); got != want {
+			t.Errorf("bodyOf(%q) = %q, want %q", sql, got, want)
+		}
+	}
+}
+
+func TestExpandSQL(t *testing.T) {
+	lookup := func(name string) (string, error) { return "<" + name + ">", nil }
+	for sql, want := range map[string]string{
+		"SELECT @as_of, ${ x }, a@>b, a<@b, '@as_of', \"@as_of\" -- @as_of\n, @run_id /* @x /* @y */ ${z} */": "SELECT <@as_of>, <${x}>, a@>b, a<@b, '@as_of', \"@as_of\" -- @as_of\n, <@run_id> /* @x /* @y */ ${z} */",
+		"'it''s @x' @y1":     "'it''s @x' <@y1>",
+		"${open":             "<${open>",
+		"'open @x":           "'open @x",
+		"SELECT '$' || ${a}": "SELECT '$' || <${a}>",
+	} {
+		got, _, err := expandSQL(sql, lookup)
+		if err != nil || got != want {
+			t.Errorf("expandSQL(%q) = %q, %v; want %q", sql, got, err, want)
+		}
+	}
+	if _, at, err := expandSQL("SELECT 1, '${x}'", lookup); err == nil || at != 10 {
+		t.Errorf("a variable in a string: %d, %v", at, err)
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	for name, text := range sound() {
 		f.Add(name, text)

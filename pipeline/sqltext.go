@@ -97,8 +97,18 @@ func typedLiteral(t *txlog.DataType, text string) (string, error) {
 	return "CAST(" + quoteString(text) + " AS " + name + ")", nil
 }
 
-// bodyOf is a statement as a subquery can hold it: without closing semicolons, and with a line end, because the
-// statement may end in a comment.
+// bodyOf is a statement as a subquery can hold it: without closing semicolons and what follows them, and with a line
+// end, because the statement may end in a comment.
 func bodyOf(sql string) string {
-	return "(" + strings.TrimRight(sql, "; \t\r\n") + "\n)"
+	end := 0 // after the last byte that says something
+	for i := 0; i < len(sql); {
+		n := opaque(sql[i:])
+		comment := n > 0 && (sql[i] == '-' || sql[i] == '/')
+		n = max(n, 1)
+		if !comment && !strings.ContainsRune("; \t\r\n", rune(sql[i])) {
+			end = i + n
+		}
+		i += n
+	}
+	return "(" + sql[:end] + "\n)"
 }
