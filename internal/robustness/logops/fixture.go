@@ -79,10 +79,11 @@ func Build(ctx context.Context, s State) (Fixture, error) {
 			}
 		}
 	}
-	return dump(ctx, store)
+	return Dump(ctx, store)
 }
 
-func dump(ctx context.Context, store objectstore.Store) (out Fixture, err error) {
+// Dump keeps what is in a store.
+func Dump(ctx context.Context, store objectstore.Store) (out Fixture, err error) {
 	for info, err := range store.List(ctx, "", "") {
 		if err != nil {
 			return nil, err
