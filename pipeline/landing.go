@@ -153,48 +153,6 @@ func (r *Runner) planIngest(s *state, p *Plan, scan *landingScan) bool {
 	return len(p.Files) > 0
 }
 
-// seen is the identity under which each landing file was last loaded: ETag by key.
-//
-// The table is the truth: its columns _file and _file_etag, and those of rejected rows. Files that left no row are
-// known from the plans that landed, as long as their objects are there; without them such a file is read again, and
-// again leaves no row.
-func (r *Runner) seen(ctx context.Context, s *state) (map[string]string, error) {
-	seen := map[string]string{}
-	if s.target == nil {
-		return seen, nil
-	}
-	var landed []*Plan
-	for n := s.task; n > 0; {
-		p, err := r.Load(ctx, PlanRef{Model: s.m.Name, N: n})
-		if errors.Is(err, ErrPlanNotFound) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		if p.Target.Task >= n {
-			return nil, fmt.Errorf("%w: plan %s follows itself", errConfig, p.Ref())
-		}
-		landed = append(landed, p)
-		n = p.Target.Task
-	}
-	slices.Reverse(landed) // later plans say more
-	for _, p := range landed {
-		for _, f := range p.Files {
-			seen[f.Key] = f.ETag
-		}
-	}
-	if s.quarantine != nil {
-		// Rows of plans above the landed one belong to no table state.
-		sql := "SELECT DISTINCT _row ->> '$._file', _row ->> '$._file_etag' FROM _lake.q WHERE _plan <= " + fmt.Sprint(s.task)
-		if err := r.identities(ctx, s.quarantine, sql, seen); err != nil {
-			return nil, err
-		}
-	}
-	sql := "SELECT DISTINCT " + columnFile + ", " + columnETag + " FROM _lake.q"
-	return seen, r.identities(ctx, s.target, sql, seen)
-}
-
 // identities adds the (key, ETag) pairs of a query over t.
 func (r *Runner) identities(ctx context.Context, t *table.Table, sql string, into map[string]string) (err error) {
 	rel, _, err := t.Relation(ctx, table.ScanOptions{})
