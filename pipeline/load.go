@@ -46,6 +46,7 @@ func (l *loader) load(ctx context.Context) (*Project, error) {
 	if err := l.pipelines(); err != nil {
 		return nil, err
 	}
+	l.storage()
 	if err := l.problems.err(); err != nil {
 		return nil, err
 	}
@@ -184,16 +185,6 @@ func (l *loader) settings() {
 		key := "environments." + name + ".warehouse"
 		p.Env = Environment{Name: name, Warehouse: l.address(d, key, string(l.lake.Environments[name].Warehouse))}
 	}
-	overS3 := strings.HasPrefix(p.Env.Warehouse, "s3://")
-	raw := func(key string, text rawText) string {
-		v, err := l.expand(string(text))
-		if err != nil && overS3 { // storage is only resolved for an environment that needs it
-			d.problem(key, CodeBadRef, "%s", err)
-		}
-		return v
-	}
-	s := l.lake.Storage
-	p.Storage = Storage{Endpoint: raw("storage.endpoint", s.Endpoint), Region: raw("storage.region", s.Region), PathStyle: s.PathStyle, Profile: raw("storage.profile", s.Profile)}
 	e := l.lake.Engines.DuckDB
 	p.DuckDB = DuckDB{MemoryBytes: int64(e.Memory), TempDir: l.folder(e.TempDir), MaxTempBytes: int64(e.MaxTemp)}
 	if e.Threads != nil {
@@ -213,6 +204,25 @@ func (l *loader) settings() {
 		}
 	}
 	checkRetries(d, "defaults.retries", l.lake.Defaults.Retries)
+}
+
+// storage resolves how s3:// is reached, for an environment that needs it: the variables of others may be unset.
+func (l *loader) storage() {
+	need := strings.HasPrefix(l.project.Env.Warehouse, "s3://") || slices.ContainsFunc(l.project.Models, func(m *Model) bool {
+		return m.ingest != nil && strings.HasPrefix(m.ingest.url, "s3://")
+	})
+	resolve := func(key string, text rawText) string {
+		v, err := l.expand(string(text))
+		if err != nil && need {
+			l.lakeYAML.problem(key, CodeBadRef, "%s", err)
+		}
+		return v
+	}
+	s := l.lake.Storage
+	l.project.Storage = Storage{
+		Endpoint: resolve("storage.endpoint", s.Endpoint), Region: resolve("storage.region", s.Region),
+		PathStyle: s.PathStyle, Profile: resolve("storage.profile", s.Profile),
+	}
 }
 
 func (l *loader) anyS3() bool {
