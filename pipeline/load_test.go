@@ -185,10 +185,14 @@ func TestLoadProblems(t *testing.T) {
 			"retention of txn", ingest, "partition_by: [dt]", "partition_by: [dt]\nproperties: {delta.setTransactionRetentionDuration: \"interval 1 day\"}",
 			`would let the table forget what was loaded`,
 		},
-		{"landing folder on S3 without an endpoint", lake, `landing: "file://./landing"`, `landing: "s3://drops"`,
-			`lake.yml:6:21: storage.endpoint: bad_ref: the environment variable NOT_SET is not set`},
-		{"warehouse on S3 without an endpoint", lake, `"file://./lake"`, `"s3://lake/x"`,
-			`lake.yml:6:21: storage.endpoint: bad_ref: the environment variable NOT_SET is not set`},
+		{
+			"landing folder on S3 without an endpoint", lake, `landing: "file://./landing"`, `landing: "s3://drops"`,
+			`lake.yml:6:21: storage.endpoint: bad_ref: the environment variable NOT_SET is not set`,
+		},
+		{
+			"warehouse on S3 without an endpoint", lake, `"file://./lake"`, `"s3://lake/x"`,
+			`lake.yml:6:21: storage.endpoint: bad_ref: the environment variable NOT_SET is not set`,
+		},
 		{"rule with two forms", silver, "on_fail: quarantine}", "column: origin, validate: email}", `silver/flights.sql:7:15: expect.delay_sane: conflict: say sql, or column and validate`},
 	}
 	for _, tt := range tests {

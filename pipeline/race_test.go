@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -266,5 +267,20 @@ func TestPlanObject(t *testing.T) {
 	}
 	if ref, err := pipeline.ParsePlanRef("silver.flights/2"); err != nil || ref != two.Ref() {
 		t.Errorf("%v %v", ref, err)
+	}
+}
+
+// TestNoPlanForEver: an executor that refuses a plan which planning keeps finding ends the run.
+func TestNoPlanForEver(t *testing.T) {
+	l := newLake(t, map[string]string{"bronze/flights.ingest.yml": flightsIngest})
+	l.land("dt=2001-02-01/a.csv", oneRow)
+	rep, err := l.newRunner().Run(t.Context(), pipeline.RunRequest{
+		Run: "p/x", Pipeline: "p", AsOf: asOf,
+		Execute: func(_ context.Context, p *pipeline.Plan) (*pipeline.TaskReport, error) {
+			return &pipeline.TaskReport{Model: p.Model, Plan: p.N, Status: pipeline.StatusSuperseded, Reason: "no"}, nil
+		},
+	})
+	if err != nil || len(rep.Tasks) != 2 || rep.ExitCode() != pipeline.ExitHeld {
+		t.Errorf("%v %+v", err, rep)
 	}
 }

@@ -172,6 +172,10 @@ func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int
 		rep.Status, rep.Reason = StatusSuperseded, "a landing file changed while it was read; planned again"
 		rep.ErrorClass, rep.Error = "", ""
 	}
+	if rep.Status == StatusSuperseded && landed == p.N {
+		// The plan that gave way comes back: planning and executing disagree, and would for ever.
+		rep.Status, rep.ErrorClass, rep.Error = StatusFailed, ClassConflict, fmt.Sprintf("%s plan %d: superseded again: %s", m.Name, p.N, rep.Reason)
+	}
 	w.end(m, p, rep)
 	switch rep.Status {
 	case StatusOK, StatusWarned, StatusSuperseded:
