@@ -82,9 +82,10 @@ func (e *MissingFilesError) Unwrap() error { return txlog.ErrFileGone }
 // properties, metadata domains, and the txn values, so that pipelines go back with their data. The protocol never
 // goes down. When another writer was faster it plans again on the newest version.
 //
-// Errors: *MissingFilesError when vacuum took a file; txlog.ErrHistoryGone and the errors of time travel;
+// Errors: *MissingFilesError when vacuum took a file; *VacuumRunningError while one may be about to; txlog.ErrHistoryGone and the errors of time travel;
 // ErrReadOnly, ErrInvalidRequest, ErrUnsupported; those of a commit.
-// Cost:   a request for each file that comes back, or one listing when they are many; one PUT.
+// Cost:   a request for each file that comes back, or one listing when they are many; a GET for each commit of the last
+// hours; one PUT.
 func (t *Table) Restore(ctx context.Context, r Restore) (*RestoreResult, error) {
 	begin := t.opts.Log.Clock.Now()
 	res, err := t.restore(ctx, r)
@@ -99,6 +100,7 @@ func (t *Table) restore(ctx context.Context, r Restore) (*RestoreResult, error) 
 	if (r.Version == nil) == r.Time.IsZero() {
 		return nil, fmt.Errorf("%w: a restore needs a version or a time, and not both", ErrInvalidRequest)
 	}
+	watch := &vacuumWatch{t: t}
 	for attempt := 1; ; attempt++ {
 		if _, err := t.writable(); err != nil {
 			return nil, err
@@ -130,17 +132,20 @@ func (t *Table) restore(ctx context.Context, r Restore) (*RestoreResult, error) 
 			}, nil
 		}
 		p.res.DryRun, p.res.Attempts = r.DryRun, attempt
+		if err := watch.check(ctx, s, target, p.back); err != nil {
+			return nil, err
+		}
 		if err := t.checkPresent(ctx, target, p.back); err != nil {
 			return nil, err
 		}
 		if r.DryRun || len(p.actions) == 0 {
 			return p.res, nil
 		}
-		err = t.commitRestore(ctx, s, target, r, p)
+		err = t.commitRestore(ctx, s, target, r, p, watch)
 		if err == nil {
 			return p.res, nil
 		}
-		if !errors.Is(err, txlog.ErrConflict) || int64(attempt) >= t.opts.limits().CommitAttempts {
+		if !errors.Is(err, txlog.ErrConflict) || errors.Is(err, ErrVacuumRunning) || int64(attempt) >= t.opts.limits().CommitAttempts {
 			return nil, err
 		}
 	}
@@ -400,7 +405,7 @@ func (t *Table) absent(ctx context.Context, sizes map[string]int64) ([]string, e
 	return missing, nil
 }
 
-func (t *Table) commitRestore(ctx context.Context, s, target *txlog.Snapshot, r Restore, p *restorePlan) error {
+func (t *Table) commitRestore(ctx context.Context, s, target *txlog.Snapshot, r Restore, p *restorePlan, watch *vacuumWatch) error {
 	parameters := map[string]string{"version": strconv.FormatInt(int64(target.Version()), 10)}
 	if r.Version == nil {
 		parameters = map[string]string{"timestamp": r.Time.UTC().Format(time.RFC3339Nano)}
@@ -418,8 +423,13 @@ func (t *Table) commitRestore(ctx context.Context, s, target *txlog.Snapshot, r 
 	for id := range s.Txns() {
 		tx.ReadAppID(id)
 	}
-	// A vacuum may run beside us. Whatever its commits say, what comes back must still be there.
-	tx.Fence(func(*txlog.Snapshot) error { return t.checkPresent(ctx, target, p.back) })
+	// A vacuum may run beside us: its START may be among the winners, and what comes back must still be there.
+	tx.Fence(func(next *txlog.Snapshot) error {
+		if err := watch.check(ctx, next, target, p.back); err != nil {
+			return err
+		}
+		return t.checkPresent(ctx, target, p.back)
+	})
 	if r.Meta.Fence != nil {
 		tx.Fence(r.Meta.Fence)
 	}

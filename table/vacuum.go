@@ -45,7 +45,7 @@ type VacuumResult struct {
 	BytesDeleted  int64 `json:"bytes_deleted"`
 	// Objects are the first VacuumObjectsShown of the deleted files, in the order of their names.
 	Objects []VacuumObject `json:"objects"`
-	// MoreToDo is set when one run could not hold all names: run again.
+	// MoreToDo is set when one run could not hold all names, or not delete them all in half of VacuumWindow: run again.
 	MoreToDo bool `json:"more_to_do"`
 
 	Milliseconds int64    `json:"milliseconds"`
@@ -72,7 +72,8 @@ const (
 var ErrRetention = errors.New("retention is shorter than the table's")
 
 // Vacuum loads the newest snapshot, lists the table once, and deletes in batches. The deletion is framed by the
-// commits VACUUM START and VACUUM END, as Spark writes them; with nothing to delete there are none.
+// commits VACUUM START and VACUUM END, as Spark writes them; with nothing to delete there are none. In between, a
+// Restore of what may be going is refused: see [ErrVacuumRunning].
 //
 // Protocol: no action is written. Rules: delta.md §13.
 // Errors:   ErrRetention, ErrReadOnly, ErrInvalidRequest, txlog.ErrUnsupportedFeature (a table that we may not write
@@ -142,7 +143,7 @@ func vacuumRetention(s *txlog.Snapshot, v Vacuum) (time.Duration, error) {
 
 // storeTime is the time by the clock that stamps the files: that of the store.
 func (t *Table) storeTime(ctx context.Context, s *txlog.Snapshot) (time.Time, error) {
-	info, err := t.Store().Head(ctx, t.prefix()+fmt.Sprintf("_delta_log/%020d.json", s.Version()))
+	info, err := t.Store().Head(ctx, t.commitKey(s.Version()))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the clock of the store: %w", err)
 	}
@@ -152,58 +153,50 @@ func (t *Table) storeTime(ctx context.Context, s *txlog.Snapshot) (time.Time, er
 	return info.Date, nil
 }
 
-// vacuumDelete commits VACUUM START, deletes, and commits VACUUM END.
+// vacuumDelete commits VACUUM START, decides once more what goes, deletes, and commits VACUUM END. See vacuumWatch for
+// what the two notes mean to a RESTORE.
 func (t *Table) vacuumDelete(ctx context.Context, s *txlog.Snapshot, v Vacuum, doomed []objectstore.Info, res *VacuumResult) error {
 	promised, err := deletedFileRetention(s)
 	if err != nil {
 		return err
 	}
+	deadline := vacuumDeadline{t: t, began: t.opts.Log.Clock.Now()}
 	start, err := t.vacuumNote(ctx, s, v, "VACUUM START", map[string]string{
 		"retentionCheckEnabled":    strconv.FormatBool(!v.Force),
 		"defaultRetentionMillis":   strconv.FormatInt(promised.Milliseconds(), 10),
 		"specifiedRetentionMillis": strconv.FormatInt(res.RetainMilliseconds, 10),
+		vacuumCutoff:               strconv.FormatInt(res.Cutoff.UnixMilli(), 10),
 	}, map[string]string{
 		"numFilesToDelete": metric(int64(len(doomed))), "sizeOfDataToDelete": metric(res.BytesDeleted),
 	})
 	if err != nil {
 		return err
 	}
-	res.VersionAfter = start.Version
-	// A RESTORE may have brought files back while we listed: what lives now is not deleted.
-	s, err = t.log.Update(ctx, s)
-	if err != nil {
+	deadline.start, res.VersionAfter = start.Version, start.Version
+	// A RESTORE may have brought files back before the START, and they may have been removed anew.
+	if s, err = t.log.Update(ctx, s); err != nil {
 		return err
 	}
 	t.advance(s)
-	live, err := t.liveObjects(s)
+	keep, err := t.vacuumKeep(ctx, s, res.Cutoff)
 	if err != nil {
 		return err
 	}
 	spared := doomed[:0]
 	for _, d := range doomed {
-		if live.has(d.Key) {
-			res.FilesDeleted--
-			res.BytesDeleted -= d.Size
-			res.ObjectsKept++
-			continue
+		if !keep.keeps(d) {
+			spared = append(spared, d)
 		}
-		spared = append(spared, d)
 	}
-	status, deleted, failure := "COMPLETED", 0, error(nil)
-	for from := 0; from < len(spared) && failure == nil; from += vacuumBatch {
-		batch := spared[from:min(from+vacuumBatch, len(spared))]
-		keys := make([]string, len(batch))
-		for i, d := range batch {
-			keys[i] = d.Key
-		}
-		if failure = t.Store().Delete(ctx, keys...); failure != nil {
-			status = "FAILED"
-			failure = fmt.Errorf("delete: %w", failure)
-			break
-		}
-		deleted += len(batch)
+	deleted, failure := t.vacuumBatches(ctx, spared, deadline)
+	res.setDeleted(spared, deleted, keep.prefix, len(doomed))
+	status := "COMPLETED"
+	if failure != nil {
+		status = "FAILED"
 	}
-	end, err := t.vacuumNote(ctx, s, v, "VACUUM END", map[string]string{"status": status}, map[string]string{
+	end, err := t.vacuumNote(ctx, s, v, "VACUUM END", map[string]string{
+		"status": status, vacuumStartVersion: strconv.FormatInt(int64(start.Version), 10),
+	}, map[string]string{
 		"numDeletedFiles": metric(int64(deleted)), "numVacuumedDirectories": metric(int64(folders(spared[:deleted]))),
 	})
 	if err != nil { // the files are gone: that the note is missing is no failure of the deletion
@@ -215,6 +208,39 @@ func (t *Table) vacuumDelete(ctx context.Context, s *txlog.Snapshot, v Vacuum, d
 		res.Warnings = append(res.Warnings, err.Error())
 	}
 	return failure
+}
+
+// vacuumBatches deletes in order until all is gone or the deadline has passed, and says how many went.
+func (t *Table) vacuumBatches(ctx context.Context, doomed []objectstore.Info, deadline vacuumDeadline) (deleted int, err error) {
+	for deleted < len(doomed) {
+		late, err := deadline.passed(ctx)
+		if late || err != nil {
+			return deleted, err
+		}
+		batch := doomed[deleted:min(deleted+vacuumBatch, len(doomed))]
+		keys := make([]string, len(batch))
+		for i, d := range batch {
+			keys[i] = d.Key
+		}
+		if err := t.Store().Delete(ctx, keys...); err != nil {
+			return deleted, fmt.Errorf("delete: %w", err)
+		}
+		deleted += len(batch)
+	}
+	return deleted, nil
+}
+
+// setDeleted corrects the plan by what has happened; planned is how many objects it named.
+func (r *VacuumResult) setDeleted(doomed []objectstore.Info, deleted int, prefix string, planned int) {
+	r.ObjectsKept += planned - deleted
+	r.FilesDeleted, r.BytesDeleted, r.Objects = deleted, 0, []VacuumObject{}
+	r.MoreToDo = r.MoreToDo || deleted < len(doomed)
+	for _, d := range doomed[:deleted] {
+		r.BytesDeleted += d.Size
+		if len(r.Objects) < VacuumObjectsShown {
+			r.Objects = append(r.Objects, VacuumObject{Path: strings.TrimPrefix(d.Key, prefix), Size: d.Size, Modified: d.Modified})
+		}
+	}
 }
 
 // vacuumNote commits a commitInfo alone. Changes of the table by others do not matter to a note: it goes on top of

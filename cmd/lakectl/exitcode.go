@@ -88,6 +88,7 @@ func rules() []rule {
 		{txlog.ErrExpired, exitError, "the commit to %s came after log clean-up and is invisible", "run the same command again"},
 		{txlog.ErrInvalidCommit, exitError, "the change would have damaged %s and was refused", ""},
 		{txlog.ErrConcurrentWrite, exitHeld, "other writers won every attempt to commit to %s", "run the same command again"},
+		{table.ErrVacuumRunning, exitHeld, "a vacuum of %s may be deleting files that come back; nothing was changed", "lakectl history %s --limit 5   # when its VACUUM END is there, or after the time above, run the same command again"},
 		{txlog.ErrConflict, exitHeld, "another writer changed what this change to %s was based on", "run the same command again; it starts from the newest version"},
 
 		{table.ErrRetention, exitError, "that would remove what versions of %s within its retention need", "a longer --retain; or --force, where no reader or writer is older than that"},
