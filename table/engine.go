@@ -168,6 +168,10 @@ type SQLError struct {
 	SQL     string
 	Message string // the engine's message, first line, without addresses of this machine
 	Offset  int    // byte offset in SQL, -1 when unknown
+	Data    bool   // the SQL is right: a value that it met cannot be cast
 }
 
 func (e *SQLError) Error() string { return "sql: " + e.Message }
+
+// Is matches ErrValue when it is a value that is wrong.
+func (e *SQLError) Is(target error) bool { return e.Data && target == ErrValue }

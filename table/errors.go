@@ -36,8 +36,14 @@ var (
 
 // Errors of reading.
 var (
-	// ErrDataFile says that a data file, or a file that a query names, cannot be read as what it should be. Terminal.
+	// ErrDataFile says that a data file of a table cannot be read as what it should be. Terminal.
 	ErrDataFile = errors.New("damaged data file")
+	// ErrSourceFile says that a file outside tables, which a statement reads, cannot be read as what it should be; see
+	// [SourceFileError]. Terminal.
+	ErrSourceFile = errors.New("damaged source file")
+	// ErrValue says that a value cannot be what its column holds, or only with a loss; see [ValueError] and [SQLError].
+	// Terminal.
+	ErrValue = errors.New("value does not fit its column")
 )
 
 // Errors of a change.
@@ -68,6 +74,40 @@ const (
 	kindNotNull = "not null"
 	kindWhere   = "where"
 )
+
+// SourceFileError says what is wrong with a file outside tables. It matches [ErrSourceFile]. Terminal.
+type SourceFileError struct {
+	File   string // its address
+	Line   int64  // counted from 1; 0 when unknown
+	Reason string
+}
+
+// Error names the file and the line.
+func (e *SourceFileError) Error() string {
+	at := e.File
+	if e.Line > 0 {
+		at += ", line " + strconv.FormatInt(e.Line, 10)
+	}
+	return at + ": " + e.Reason
+}
+
+// Is matches ErrSourceFile.
+func (e *SourceFileError) Is(target error) bool { return target == ErrSourceFile }
+
+// ValueError names a value that a column of the table cannot hold, or only with a loss. It matches [ErrValue]. Terminal.
+type ValueError struct {
+	Column string
+	Type   string // of the column, as SQL spells it
+	Value  string // the beginning of it
+}
+
+// Error names the value and the column.
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("the value %q does not fit column %q (%s) without a loss", clip(e.Value), e.Column, e.Type)
+}
+
+// Is matches ErrValue.
+func (e *ValueError) Is(target error) bool { return target == ErrValue }
 
 // AmbiguousMatchError lists target rows that several source rows would change. It matches [ErrAmbiguousMatch].
 // Terminal: make the source unique by its key.

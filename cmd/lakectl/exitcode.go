@@ -93,6 +93,8 @@ func rules() []rule {
 
 		{table.ErrRetention, exitError, "that would remove what versions of %s within its retention need", "a longer --retain; or --force, where no reader or writer is older than that"},
 		{table.ErrDataFile, exitError, "a file of %s cannot be read", "lakectl fsck %s --deep   # says which; `lakectl restore` goes back to a version without it"},
+		{table.ErrSourceFile, exitError, "a source file cannot be read; nothing was changed", "mend the file or leave it out; how a CSV file is written is said with --csv-option: lakectl append --help"},
+		{table.ErrValue, exitError, "a value does not fit its column; nothing was changed", "mend it in the source, or say in a query what becomes of it: SELECT round(x) AS x, TRY_CAST(d AS date) AS d FROM 'file.csv'"},
 		{table.ErrTableExists, exitError, "%s exists already", "lakectl describe %s   # or --if-not-exists"},
 		{table.ErrReadOnly, exitUsage, "%s names an old version, which cannot be written", "leave the @… out"},
 		{table.ErrAmbiguousMatch, exitError, "two source rows would change one row of %s; nothing was changed", "make the source unique by its key, for example with QUALIFY row_number() OVER (PARTITION BY key ORDER BY …) = 1"},
@@ -117,7 +119,7 @@ func rules() []rule {
 		{objectstore.ErrUnsupported, exitError, "the store of %s cannot put an object only where none exists, which a Delta log needs", "use a store with conditional writes (S3, MinIO, R2, …); nothing was written"},
 		{objectstore.ErrUnavailable, exitError, "the store of %s does not answer", "check LAKE_S3_ENDPOINT and the network, then run the same command again"},
 		{objectstore.ErrThrottled, exitError, "the store of %s asks to slow down", "run the same command again in a while"},
-		{objectstore.ErrNoSpace, exitError, "no space left where %s is stored", "make room, then run the same command again"},
+		{objectstore.ErrNoSpace, exitError, "the disk is full: there is no space left for %s or for temporary files", "make room, then run the same command again"},
 		{objectstore.ErrTooLarge, exitError, "an object of %s is too large for the store", "a smaller --target-size"},
 		{objectstore.ErrBadRequest, exitError, "the store of %s refused the request", "check LAKE_S3_ENDPOINT and the region"},
 		{objectstore.ErrInvalidKey, exitError, "%s has a name that stores do not take", ""},

@@ -67,8 +67,9 @@ type Engine struct {
 
 	scratch func() (objectstore.Store, error)
 
-	mu         sync.Mutex      // guards aggregates; a leaf lock
+	mu         sync.Mutex      // guards the following; a leaf lock
 	aggregates map[string]bool // nil until asked for
+	wholeFiles map[string]bool // compressed files that were read to their ends
 }
 
 var _ table.Engine = (*Engine)(nil)

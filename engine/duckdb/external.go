@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,7 +13,7 @@ import (
 )
 
 // externalSQL is the SELECT over files that belong to no table.
-func externalSQL(rel table.Relation, paths []string) (string, error) {
+func (s *session) externalSQL(ctx context.Context, rel table.Relation, paths []string) (string, error) {
 	x := rel.External
 	if rel.Position && x.Format != "parquet" {
 		return "", fmt.Errorf("%s files have no row numbers", x.Format)
@@ -24,12 +25,24 @@ func externalSQL(rel table.Relation, paths []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if x.Format != "parquet" {
+		if err := s.whole(ctx, rel, paths); err != nil {
+			return "", err
+		}
+	}
+	groups, err := s.groups(rel, paths)
+	if err != nil {
+		return "", err
+	}
 	function := map[string]string{"csv": "read_csv", "json": "read_json", "ndjson": "read_json", "parquet": "read_parquet"}[x.Format]
 	var selects []string
-	for packing, files := range byPacking(rel, paths, x.Format) {
+	for g, files := range groups {
 		sql := "SELECT * FROM " + function + "(" + fileList(files) + ", hive_partitioning = false" + options
-		if packing != "" {
-			sql += ", compression = " + table.QuoteString(packing)
+		if g.packing != "" {
+			sql += ", compression = " + table.QuoteString(g.packing)
+		}
+		if g.delimiter != "" {
+			sql += ", delim = " + table.QuoteString(g.delimiter)
 		}
 		selects = append(selects, sql+")")
 	}
@@ -56,26 +69,37 @@ func externalSQL(rel table.Relation, paths []string) (string, error) {
 	return "SELECT " + strings.Join(items, ", ") + " FROM (" + sql + ")", nil
 }
 
-// byPacking splits text files by how they are compressed, which their names say. In the cache names are lost, so
-// that DuckDB cannot tell.
-func byPacking(rel table.Relation, paths []string, format string) map[string][]string {
-	split := map[string][]string{}
+// textGroup is what files of one call of a reader have in common.
+type textGroup struct{ packing, delimiter string }
+
+// groups splits text files by how they are compressed, and CSV files by what divides their fields.
+func (s *session) groups(rel table.Relation, paths []string) (map[textGroup][]string, error) {
+	split := map[textGroup][]string{}
 	for i, p := range paths {
-		packing := ""
-		if format != "parquet" {
-			key := strings.ToLower(rel.Files[i].Key)
-			switch {
-			case strings.HasSuffix(key, ".gz"):
-				packing = "gzip"
-			case strings.HasSuffix(key, ".zst"):
-				packing = "zstd"
-			default:
-				packing = "uncompressed"
+		var g textGroup
+		if rel.External.Format != "parquet" {
+			g.packing = packing(rel.Files[i].Key)
+		}
+		if _, given := rel.External.Options["delimiter"]; rel.External.Format == "csv" && !given {
+			var err error
+			if g.delimiter, err = delimiter(p, g.packing, quoteOf(rel.External)); err != nil {
+				return nil, fmt.Errorf("read the first line of %s: %w", s.names[p], err)
 			}
 		}
-		split[packing] = append(split[packing], p)
+		_, quoted := rel.External.Options["quote"]
+		_, escaped := rel.External.Options["escape"]
+		s.source(p, sourceFile{name: s.names[p], packing: g.packing, delimiter: g.delimiter, plain: g.delimiter != "" && !quoted && !escaped})
+		split[g] = append(split[g], p)
 	}
-	return split
+	return split, nil
+}
+
+// quoteOf is what stands around a quoted field; "" when there are none.
+func quoteOf(x *table.External) string {
+	if q, given := x.Options["quote"]; given {
+		return q
+	}
+	return `"`
 }
 
 // externalOptions writes the options of the reader. Unknown formats and options are errors.
@@ -88,6 +112,7 @@ func externalOptions(x *table.External) (string, error) {
 		if x.AllText {
 			sql = ", all_varchar = true"
 		}
+		sql += csvForm(x)
 	case "json":
 		sql = ", format = 'auto'"
 	case "ndjson":
@@ -112,6 +137,19 @@ func externalOptions(x *table.External) (string, error) {
 		sql += ", " + option
 	}
 	return sql, nil
+}
+
+// csvForm fixes what DuckDB would otherwise search for, and find without quotes, without the first lines or with
+// comments in it when a broken file fits better then.
+func csvForm(x *table.External) string {
+	form := ", skip = 0, comment = ''"
+	if _, given := x.Options["quote"]; !given {
+		form += ", quote = '\"'"
+	}
+	if _, given := x.Options["escape"]; !given {
+		form += ", escape = " + table.QuoteString(quoteOf(x))
+	}
+	return form
 }
 
 func csvOptions() map[string]func(string) (string, error) {

@@ -380,5 +380,5 @@ func (c *copier) failure(err error) error {
 	if _, column, ok := strings.Cut(e.Message, notNullMark); ok {
 		return &table.ConstraintError{Kind: "not null", Column: column}
 	}
-	return &table.SQLError{SQL: c.bound.source, Message: e.Message, Offset: -1}
+	return &table.SQLError{SQL: c.bound.source, Message: e.Message, Offset: -1, Data: e.Data}
 }

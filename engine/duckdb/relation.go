@@ -53,7 +53,7 @@ const helperSchema = "_lakectl"
 // relationSQL is the SELECT that stands for a relation. paths are the places of its files on this machine.
 func (s *session) relationSQL(ctx context.Context, name string, rel table.Relation, paths []string) (string, error) {
 	if rel.External != nil {
-		return externalSQL(rel, paths)
+		return s.externalSQL(ctx, rel, paths)
 	}
 	if rel.Schema == nil {
 		return "", fmt.Errorf("relation %s: no schema", name)

@@ -39,7 +39,8 @@ type session struct {
 	conn    bindings.Connection
 	dir     string // of this session: spill and staging; "" until needed
 	zone    string
-	names   map[string]string // local path → name for people
+	names   map[string]string     // local path → name for people
+	sources map[string]sourceFile // local path → file outside tables
 	release []func()
 }
 

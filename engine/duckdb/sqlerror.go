@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
 )
 
@@ -50,8 +51,8 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 		return errInterrupted
 	}
 	message := s.readable(d.Message)
-	if d.Type == "Invalid Input" && message != d.Message {
-		return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message)) // it names a file: the SQL is not to blame
+	if path, f, ok := s.sourceIn(d.Message); ok && d.Type != "Permission" {
+		return s.sourceFailure(path, f, d.Message)
 	}
 	switch d.Type {
 	case "Out of Memory":
@@ -60,14 +61,24 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 		if overTemp(d.Message) {
 			return s.overLimit(d.Message)
 		}
-		if message != d.Message {
-			return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message))
+		if noSpace(d.Message) {
+			return fmt.Errorf("%w: %s", objectstore.ErrNoSpace, firstLine(message))
 		}
+	}
+	if message != d.Message && slices.Contains([]string{"Invalid Input", "IO", "HTTP", "Network", "Serialization"}, d.Type) {
+		return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message)) // it names a file: the SQL is not to blame
+	}
+	if d.Type == "Invalid" { // of its Thrift reader: bytes of a Parquet file that make no sense
+		return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message))
+	}
+	switch d.Type {
+	case "IO", "HTTP", "Network", "Serialization":
 		return fmt.Errorf("read or write data files: %s", message)
 	case "Fatal", "INTERNAL", "Internal", "TransactionContext", "Connection", "":
 		return fmt.Errorf("%w: %s", errEngine, message)
 	}
 	e := &table.SQLError{SQL: sql, Message: firstLine(message), Offset: -1}
+	e.Data = d.Type == "Conversion" || d.Type == "Out of Range"
 	if n, err := strconv.Atoi(d.Position); err == nil && n >= 0 && n <= len(sql) {
 		e.Offset = n
 	}
@@ -75,7 +86,7 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 }
 
 func overTemp(message string) bool {
-	return strings.Contains(message, "max_temp_directory_size") || strings.Contains(message, "No space left")
+	return strings.Contains(message, "max_temp_directory_size")
 }
 
 // overLimit says which bound of the call was too low.
