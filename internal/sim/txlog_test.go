@@ -11,6 +11,7 @@ import (
 	"github.com/lakectl/lakectl/internal/robustness/logops"
 	"github.com/lakectl/lakectl/internal/sim"
 	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/txlog"
 )
 
 // long is how far the long run goes; plain `go test` stays within seconds.
@@ -136,4 +137,52 @@ func TestR2Three(t *testing.T) {
 			check.Failed += r.Wrong
 		})
 	}
+}
+
+// TestR2Settle races two writers for one version through the settle rule itself, without the second look that a rebase
+// takes: Committed is ours, Conflict is not.
+func TestR2Settle(t *testing.T) {
+	type told struct {
+		outcome txlog.Outcome
+		err     error
+		back    bool
+	}
+	var says [2]told
+	names := [2]string{"txn-a", "txn-b"}
+	body := func(i int) []byte { return fmt.Appendf(nil, `{"commitInfo":{"txnId":%q}}`+"\n", names[i]) }
+	c := sim.Case{
+		Budget: sim.Budget{Lost: 1, Late: 1, Twice: 1, Refused: 1, Deaf: 1},
+		Start: func(_ *testing.T, w *sim.World) {
+			says = [2]told{}
+			for i := range says {
+				w.Go(names[i], func(ctx context.Context, s objectstore.Store) {
+					o, err := logops.Open(s, uint64(i)).Commit(ctx, 0, names[i], body(i)) //nolint:gosec // small
+					says[i] = told{o, err, true}
+				})
+			}
+		},
+		Check: func(t *testing.T, w *sim.World) error {
+			t.Helper()
+			o, err := logops.ReadOracle(t.Context(), w.Objects())
+			if err != nil {
+				return err
+			}
+			for i, s := range says {
+				ours := len(o.TxnIDs) == 1 && o.TxnIDs[0] == names[i]
+				switch {
+				case s.outcome == txlog.OutcomeCommitted && !ours, s.outcome == txlog.OutcomeConflict && (ours || len(o.TxnIDs) == 0),
+					s.outcome == txlog.OutcomeNone && (ours || !objectstore.Refused(s.err)), !s.back:
+					return fmt.Errorf("%s was told %v, %w, and the log is %v", names[i], s.outcome, s.err, o.TxnIDs)
+				}
+			}
+			return nil
+		},
+	}
+	check := ledger.Open(t, "R2 settle", 5000)
+	limits := sim.Limits{Bound: 3}
+	if long() {
+		limits.Bound = sim.All
+	}
+	r := sim.Must(t, c, limits)
+	check.Count, check.Failed = r.Distinct, r.Wrong
 }
