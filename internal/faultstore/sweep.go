@@ -115,8 +115,10 @@ type sweep struct {
 // fresh is a store in the old state.
 func (s *sweep) fresh(ctx context.Context) objectstore.Store {
 	s.t.Helper()
-	// A clock that stands still: the times of objects are the same in every run.
-	inner := mem.New("swept", mem.WithClock(clock.NewManual(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))))
+	// A clock that stands still: the times of objects are the same in every run. The operation comes an hour later.
+	c := clock.NewManual(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	defer c.Advance(time.Hour)
+	inner := mem.New("swept", mem.WithClock(c))
 	if err := s.Prepare(ctx, inner); err != nil {
 		s.t.Fatalf("%s: prepare: %v", s.Name, err)
 	}

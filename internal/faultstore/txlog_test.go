@@ -173,8 +173,10 @@ func vectors(t *testing.T) faultstore.Subject {
 			after.DeletionVector, after.DataChange = d[0], true
 			x := l.Begin(snap, txlog.Operation{Name: "DELETE"})
 			x.ReadFiles(0)
-			x.Stage(&txlog.Remove{Path: old.Path, DeletionTimestamp: logops.Start().UnixMilli(), DataChange: true,
-				ExtendedFileMetadata: true, PartitionValues: old.PartitionValues, Size: &old.Size}, after)
+			x.Stage(&txlog.Remove{
+				Path: old.Path, DeletionTimestamp: logops.Start().UnixMilli(), DataChange: true,
+				ExtendedFileMetadata: true, PartitionValues: old.PartitionValues, Size: &old.Size,
+			}, after)
 			_, err = x.Commit(ctx)
 			return err
 		}

@@ -95,7 +95,7 @@ func ParseSchedule(text string) (Schedule, error) {
 		if err != nil {
 			return nil, fmt.Errorf("schedule %q: %w", text, err)
 		}
-		s = append(s, int(d)) //nolint:gosec // 16 bits
+		s = append(s, int(d))
 	}
 	return slices.Clip(s), nil
 }

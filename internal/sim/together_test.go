@@ -45,7 +45,7 @@ func together(from logops.Fixture, b sim.Budget, ops ...logops.Operation) sim.Ca
 				reports = append(reports, r)
 				who := string(rune('a' + i))
 				w.Go(who, func(ctx context.Context, s objectstore.Store) {
-					op.Run(ctx, logops.Open(s, uint64(i+1)), who, r) //nolint:gosec // small
+					op.Run(ctx, logops.Open(s, uint64(i+1)), who, r)
 					r.Returned = true
 				})
 			}

@@ -139,6 +139,18 @@ func TestR2Three(t *testing.T) {
 	}
 }
 
+// TestR2UnreadRemoves races removes of one file that nobody has read: one of them wins.
+func TestR2UnreadRemoves(t *testing.T) {
+	check := ledger.Open(t, "R2 unread removes", 200)
+	for _, op := range append(logops.Operations()[2:7], logops.RemoveUnread()) {
+		t.Run("remove and "+op.Name, func(t *testing.T) {
+			r := sim.Must(t, together(build(t, logops.TwoFiles), sim.Budget{Lost: 1}, logops.RemoveUnread(), op), sim.Limits{Bound: 2})
+			check.Count += r.Distinct
+			check.Failed += r.Wrong
+		})
+	}
+}
+
 // TestR2Settle races two writers for one version through the settle rule itself, without the second look that a rebase
 // takes: Committed is ours, Conflict is not.
 func TestR2Settle(t *testing.T) {
@@ -156,7 +168,7 @@ func TestR2Settle(t *testing.T) {
 			says = [2]told{}
 			for i := range says {
 				w.Go(names[i], func(ctx context.Context, s objectstore.Store) {
-					o, err := logops.Open(s, uint64(i)).Commit(ctx, 0, names[i], body(i)) //nolint:gosec // small
+					o, err := logops.Open(s, uint64(i)).Commit(ctx, 0, names[i], body(i))
 					says[i] = told{o, err, true}
 				})
 			}

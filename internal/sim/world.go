@@ -266,16 +266,17 @@ func (w *World) happen(e event) {
 		step.Actor, step.Op, step.Key = e.call.actor.name, e.call.op, e.call.key
 	}
 	w.trace = append(w.trace, step)
-	switch {
-	case e.how == tick:
+	switch e.how {
+	case tick:
 		w.sleep()
 		return
-	case e.how == arrives:
+	case arrives:
 		e.call.late()
 		w.mu.Lock()
 		w.late = slices.DeleteFunc(w.late, func(x *call) bool { return x == e.call })
 		w.mu.Unlock()
 		return
+	default: // a call is answered
 	}
 	w.last = e.call.actor
 	w.abandon(e.call) // it is no longer parked

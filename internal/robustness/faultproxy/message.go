@@ -54,8 +54,7 @@ func readHead(r *bufio.Reader) (*message, error) {
 		line, err := r.ReadSlice('\n')
 		m.head = append(m.head, line...)
 		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			err = nil
+		case errors.Is(err, bufio.ErrBufferFull): // the line goes on
 		case err != nil && len(m.head) > 0 && errors.Is(err, io.EOF):
 			return nil, io.ErrUnexpectedEOF
 		case err != nil:

@@ -26,8 +26,11 @@ type past struct {
 //	lost: unknown; c reads 1 and 3; a's t5 is killed on its way and lands as version 4; b's t6 is refused.
 func tale() past {
 	p := past{log: []Entry{
-		{0, "t0", map[string]int64{}, "b0"}, {1, "t1", map[string]int64{"app": 1}, "b1"}, {2, "t3", map[string]int64{}, "b2"},
-		{3, "t4", map[string]int64{"app": 2}, "b3"}, {4, "t5", map[string]int64{}, "b4"},
+		{0, "t0", map[string]int64{}, "b0"},
+		{1, "t1", map[string]int64{"app": 1}, "b1"},
+		{2, "t3", map[string]int64{}, "b2"},
+		{3, "t4", map[string]int64{"app": 2}, "b3"},
+		{4, "t5", map[string]int64{}, "b4"},
 	}}
 	commit := func(process string, n int, from, to int64, txnID string, o Outcome, v int64) {
 		p.events = append(p.events, Event{At: from, Process: process, Call: n, Kind: Commit, TxnID: txnID})

@@ -58,11 +58,13 @@ func readEntry(ctx context.Context, s objectstore.Store, key string, v int64) (E
 	e.Body = Hash(b)
 	for text := range bytes.Lines(b) {
 		var line struct {
-			CommitInfo *struct{ TxnID string }
-			Txn        *struct {
-				AppID   string
-				Version int64
-			}
+			CommitInfo *struct {
+				TxnID string `json:"txnId"`
+			} `json:"commitInfo"`
+			Txn *struct {
+				AppID   string `json:"appId"`
+				Version int64  `json:"version"`
+			} `json:"txn"`
 		}
 		if err := json.Unmarshal(text, &line); err != nil {
 			return e, err

@@ -83,7 +83,7 @@ func (c *Check) close() {
 // append writes the line in one call, so that checks of several processes do not mix.
 func (c *Check) append(path string) error {
 	if c.Commit = os.Getenv(CommitVariable); c.Commit == "" {
-		out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output() //nolint:noctx // a moment
+		out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
 		if err != nil {
 			return fmt.Errorf("ask git for the commit: %w", err)
 		}

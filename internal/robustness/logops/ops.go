@@ -57,15 +57,19 @@ func Add(path string, dataChange bool) *txlog.Add {
 
 // AddRows is a file of several rows that exists in the log alone.
 func AddRows(path string, rows int) *txlog.Add {
-	return &txlog.Add{Path: path, PartitionValues: map[string]string{}, Size: 10, ModificationTime: Start().UnixMilli(),
-		DataChange: true, Stats: fmt.Sprintf(`{"numRecords":%d}`, rows)}
+	return &txlog.Add{
+		Path: path, PartitionValues: map[string]string{}, Size: 10, ModificationTime: Start().UnixMilli(),
+		DataChange: true, Stats: fmt.Sprintf(`{"numRecords":%d}`, rows),
+	}
 }
 
 // Remove takes file i of the snapshot out of the table.
 func Remove(s *txlog.Snapshot, i int, dataChange bool) *txlog.Remove {
 	a := s.Files().Add(i)
-	return &txlog.Remove{Path: a.Path, DeletionTimestamp: Start().UnixMilli(), DataChange: dataChange, ExtendedFileMetadata: true,
-		PartitionValues: a.PartitionValues, Size: &a.Size}
+	return &txlog.Remove{
+		Path: a.Path, DeletionTimestamp: Start().UnixMilli(), DataChange: dataChange, ExtendedFileMetadata: true,
+		PartitionValues: a.PartitionValues, Size: &a.Size,
+	}
 }
 
 // change wraps what most operations share: read the newest snapshot, stage, commit, note the outcome.
@@ -179,6 +183,18 @@ func Operations() []Operation {
 			r.Err = err
 		}},
 	}
+}
+
+// RemoveUnread takes the first file out without having read it, as retention by partition does: only that the file is
+// still there matters.
+func RemoveUnread() Operation {
+	return change("remove", false, func(s *txlog.Snapshot, x *txlog.Transaction, _ string) (bool, bool) {
+		i, ok := firstFile(s)
+		if ok {
+			x.Stage(Remove(s, i, true))
+		}
+		return false, !ok
+	})
 }
 
 // restoreOldest brings the files of version 1 back.

@@ -50,13 +50,19 @@ type Oracle struct {
 }
 
 type line struct {
-	CommitInfo *struct{ TxnID string }
-	Add        *struct{ Path string }
-	Remove     *struct{ Path string }
-	Txn        *struct {
-		AppID   string
-		Version int64
-	}
+	CommitInfo *struct {
+		TxnID string `json:"txnId"`
+	} `json:"commitInfo"`
+	Add    *file `json:"add"`
+	Remove *file `json:"remove"`
+	Txn    *struct {
+		AppID   string `json:"appId"`
+		Version int64  `json:"version"`
+	} `json:"txn"`
+}
+
+type file struct {
+	Path string `json:"path"`
 }
 
 // ReadOracle replays all commits. A gap, a file added twice and a file removed that is not live are errors.
