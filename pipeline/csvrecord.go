@@ -18,6 +18,7 @@ type recordReader struct {
 	in      *bufio.Reader
 	comma   byte
 	lineMax int64
+	end     byte     // what ends a line; 0: not known yet
 	pending [][]byte // lines that were read ahead for a quoted record and given back
 	fields  []string
 	eof     bool
@@ -102,7 +103,7 @@ func (r *recordReader) quoted(first []byte) (record, error) {
 		if long || !utf8.Valid(line) || int64(len(text)+len(line)) > r.lineMax || len(ahead) > continuationLinesMax {
 			break
 		}
-		text = append(append(text, '\n'), line...)
+		text = append(append(text, r.end), line...)
 	}
 	r.pending = append(ahead, r.pending...)
 	return record{raw: text[:len(first)], why: whyQuote}, nil
@@ -136,13 +137,16 @@ func (r *recordReader) line() (line []byte, long bool, err error) {
 	if r.eof {
 		return nil, false, io.EOF
 	}
+	if r.end == 0 {
+		r.end = r.lineEnd()
+	}
 	var whole []byte
 	for {
-		part, err := r.in.ReadSlice('\n')
+		part, err := r.in.ReadSlice(r.end)
 		if r.nothing {
 			part, r.nothing = bytes.TrimPrefix(part, []byte("\ufeff")), false
 		}
-		if line := trimEnd(part); err == nil && whole == nil && int64(len(line)) <= r.lineMax {
+		if line := r.trim(part); err == nil && whole == nil && int64(len(line)) <= r.lineMax {
 			return line, false, nil
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) && !errors.Is(err, io.EOF) {
@@ -160,13 +164,35 @@ func (r *recordReader) line() (line []byte, long bool, err error) {
 				return nil, false, io.EOF
 			}
 		}
-		if whole = trimEnd(whole); int64(len(whole)) > r.lineMax {
+		if whole = r.trim(whole); int64(len(whole)) > r.lineMax {
 			return whole[:r.lineMax], true, nil
 		}
 		return whole, false, nil
 	}
 }
 
-func trimEnd(line []byte) []byte {
+// sniffBytes is how far lineEnd looks.
+const sniffBytes = 1 << 16
+
+// lineEnd is '\n', or '\r' for a file that begins with lines that end so: otherwise its first line would be all of it.
+func (r *recordReader) lineEnd() byte {
+	head, _ := r.in.Peek(sniffBytes) // an error comes again with the read that meets it
+	if bytes.IndexByte(head, '\n') >= 0 {
+		return '\n'
+	}
+	if len(head) == sniffBytes {
+		head = head[:sniffBytes-1] // the other half of a \r\n may come next
+	}
+	if bytes.IndexByte(head, '\r') >= 0 {
+		return '\r'
+	}
+	return '\n'
+}
+
+// trim takes the end of a line away, in a file of \r also what a stray \r\n leaves before the next one.
+func (r *recordReader) trim(line []byte) []byte {
+	if r.end == '\r' {
+		return bytes.TrimPrefix(bytes.TrimSuffix(line, []byte("\r")), []byte("\n"))
+	}
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }

@@ -40,6 +40,8 @@ func TestRecordReader(t *testing.T) {
 		{"plain", "a,b\nc,d\n", []string{"a|b", "c|d"}},
 		{"no line end at the end", "a,b\nc,d", []string{"a|b", "c|d"}},
 		{"windows", "\ufeffa,b\r\nc,\"d\"\r\n", []string{"a|b", "c|d"}},
+		{"old mac", "\ufeffa,b\r\rc,\"d\re\"\rf,g", []string{"a|b", "c|d\re", "f|g"}},
+		{"a lone carriage return is part of its value", "a,b\nc\rd,e\n", []string{"a|b", "c\rd|e"}},
 		{"empty lines", "\n\na,b\n\r\n\nc,d\n\n", []string{"a|b", "c|d"}},
 		{"empty values", ",\n\"\",\n", []string{"|", "|"}},
 		{"quotes", `"a,b","c ""d"""` + "\n", []string{`a,b|c "d"`}},

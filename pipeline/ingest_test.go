@@ -59,6 +59,16 @@ func TestIngestRescueAndPoison(t *testing.T) {
 	l.run("bronze.flights nothing")
 }
 
+// TestIngestCarriageReturnsLoadAllRows: such a file was taken for one long header line, and nothing of it was loaded.
+func TestIngestCarriageReturnsLoadAllRows(t *testing.T) {
+	l := newLake(t, map[string]string{"bronze/flights.ingest.yml": flightsIngest})
+	l.land("dt=2001-02-01/a.csv", "date,delay,origin\r2001-02-01 06:00:00,5,LAX\r2001-02-01 07:00:00,6,SFO\rnonsense\r")
+	l.land("dt=2001-02-02/b.csv", "date,delay,origin\r2001-02-02 06:00:00,5,LAX\n2001-02-02 07:00:00,6,SFO\n")
+	l.run("bronze.flights ok +2 ~0 -0 quarantine 2 poison 1")
+	l.want("bronze.flights", "SELECT delay, origin, _row FROM t ORDER BY _row", "5|LAX|1", "6|SFO|2")
+	l.want("bronze.flights__quarantine", "SELECT _reason, _raw FROM t ORDER BY _position", "parse|nonsense", "poison_file|NULL")
+}
+
 func TestIngestReload(t *testing.T) {
 	l := newLake(t, map[string]string{"bronze/flights.ingest.yml": flightsIngest})
 	l.land("dt=2001-02-01/a.csv", "date,delay,origin\n2001-02-01 06:00:00,5,LAX\nbroken\n")

@@ -111,6 +111,9 @@ func (l *landedFile) setHeader(fields []string, most limits.Limits) error {
 		if name == "" {
 			name = fmt.Sprintf("column_%d", i+1)
 		}
+		if strings.Contains(name, "\r") {
+			return fmt.Errorf("the header has a line end inside the column name %q: its lines end in different ways", clipText(name, 80))
+		}
 		lower := strings.ToLower(name)
 		if seen[lower] {
 			return fmt.Errorf("the header has the column %q twice", clipText(name, 80))
