@@ -99,7 +99,7 @@ func (c *Change) fill(ctx context.Context, eng Engine, src Query, mergeSchema bo
 			from[f.Name] = f.Name
 		}
 	}
-	sql, err := castSource(c.shape.schema, from, src.SQL)
+	sql, err := castSource(c.shape.schema, source, from, src.SQL)
 	if err != nil {
 		return err
 	}

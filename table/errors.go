@@ -99,6 +99,8 @@ type ValueError struct {
 	Column string
 	Type   string // of the column, as SQL spells it
 	Value  string // the beginning of it
+
+	cause error // of the engine
 }
 
 // Error names the value and the column.
@@ -108,6 +110,9 @@ func (e *ValueError) Error() string {
 
 // Is matches ErrValue.
 func (e *ValueError) Is(target error) bool { return target == ErrValue }
+
+// Unwrap returns the engine's error, a *SQLError.
+func (e *ValueError) Unwrap() error { return e.cause }
 
 // AmbiguousMatchError lists target rows that several source rows would change. It matches [ErrAmbiguousMatch].
 // Terminal: make the source unique by its key.

@@ -93,7 +93,7 @@ func (r *merging) assignAll(mc *mergeClause, from map[string]string) error {
 			missing = append(missing, f)
 			continue
 		}
-		mc.values[f.Name] = castTo(qualified(r.SourceAlias, name), f.Type)
+		mc.values[f.Name] = CastSQL(qualified(r.SourceAlias, name), typeOf(r.fields, name), f.Type, f.Name)
 	}
 	if missing != nil && !r.MergeSchema {
 		return fmt.Errorf("%w: the source has no column %s; list the columns to set, or merge schemas", ErrSchemaMismatch, names(missing))
@@ -114,8 +114,13 @@ func (r *merging) assign(mc *mergeClause) error {
 		if strings.TrimSpace(a.Value) == "" {
 			return fmt.Errorf("%w: column %q is set to nothing", ErrInvalidRequest, f.Name)
 		}
-		mc.values[f.Name] = castTo(enclosed(a.Value), f.Type)
-		if _, plain := onlyColumnOf(a.Value, r.SourceAlias); !plain {
+		column, plain := onlyColumnOf(a.Value, r.SourceAlias)
+		var from *txlog.DataType
+		if s, err := (&txlog.Schema{Fields: r.fields}).Lookup(column); plain && err == nil {
+			from = s.Type
+		}
+		mc.values[f.Name] = CastSQL(enclosed(a.Value), from, f.Type, f.Name)
+		if !plain {
 			mc.target = true // it may name columns of the target
 		}
 	}

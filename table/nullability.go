@@ -98,5 +98,8 @@ func constraintOf(err error) error {
 		path, _, _ = strings.Cut(path, "\n")
 		return &ConstraintError{Kind: kindNotNull, Column: strings.TrimSpace(path)}
 	}
+	if loss, ok := lossOf(s); ok {
+		return loss
+	}
 	return err
 }

@@ -78,7 +78,7 @@ type scratch struct {
 func keep(ctx context.Context, eng Engine, q Query, schema *txlog.Schema) (*scratch, error) {
 	files, err := eng.Write(ctx, q, Write{Schema: schema, Codec: scratchCodec})
 	if err != nil {
-		return nil, err
+		return nil, constraintOf(err)
 	}
 	return &scratch{schema: schema, files: files}, nil
 }
@@ -134,24 +134,35 @@ func names(fields []txlog.Field) string {
 	return strings.Join(out, ", ")
 }
 
-// castSource is the SELECT that gives the rows of src the columns of schema: matched by name, cast, NULL where src
-// has none. With filter, rows that break NOT NULL raise an error.
-func castSource(schema *txlog.Schema, from map[string]string, src string) (string, error) {
+// castSource is the SELECT that gives the rows of src, which have the columns of source, the columns of schema: matched
+// by name, cast, NULL where src has none. With filter, rows that break NOT NULL raise an error.
+func castSource(schema *txlog.Schema, source []txlog.Field, from map[string]string, src string) (string, error) {
 	var missing []txlog.Field
 	columns := make([]string, 0, len(schema.Fields))
 	for _, f := range schema.Fields {
-		expr := "NULL"
 		if name, ok := from[f.Name]; ok {
-			expr = qualified("s", name)
-		} else if !f.Nullable {
+			columns = append(columns, CastSQL(qualified("s", name), typeOf(source, name), f.Type, f.Name)+" AS "+QuoteIdent(f.Name))
+			continue
+		}
+		if !f.Nullable {
 			missing = append(missing, f)
 		}
-		columns = append(columns, castTo(expr, f.Type)+" AS "+QuoteIdent(f.Name))
+		columns = append(columns, castTo("NULL", f.Type)+" AS "+QuoteIdent(f.Name))
 	}
 	if missing != nil {
 		return "", fmt.Errorf("%w: the source lacks the not null columns %s", ErrSchemaMismatch, names(missing))
 	}
 	return checked(schema, "SELECT "+strings.Join(columns, ", ")+" FROM "+subquery(src)+" AS s")
+}
+
+// typeOf is the type of the field of that exact name; nil when there is none.
+func typeOf(fields []txlog.Field, name string) *txlog.DataType {
+	for _, f := range fields {
+		if f.Name == name {
+			return f.Type
+		}
+	}
+	return nil
 }
 
 // checked adds the NOT NULL check of schema to a SELECT with exactly its columns.

@@ -410,8 +410,8 @@ func (a *app) typedFiles(ctx context.Context, rel table.Relation, target *txlog.
 	for i, c := range columns {
 		items[i] = table.QuoteIdent(c.Name)
 		if f, err := target.Lookup(c.Name); err == nil {
-			if t, ok := castable(f.Type); ok {
-				items[i] = "CAST(" + items[i] + " AS " + t + ")"
+			if castable(f.Type) {
+				items[i] = table.CastSQL(items[i], c.Type, f.Type, f.Name)
 			}
 			items[i] += " AS " + table.QuoteIdent(f.Name)
 		}

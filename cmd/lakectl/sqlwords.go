@@ -79,19 +79,14 @@ func fileFunction(functions []string) string {
 	return ""
 }
 
-// castable is the engine's name of a type that text can be cast to; false for strings, which need no cast, and for
-// types that no CSV cell holds.
-func castable(t *txlog.DataType) (string, bool) {
+// castable tells whether text is cast to a type: not strings, which need no cast, nor types that no CSV cell holds.
+func castable(t *txlog.DataType) bool {
 	switch t.Kind {
 	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte, txlog.KindFloat, txlog.KindDouble,
-		txlog.KindBoolean, txlog.KindDate, txlog.KindDecimal, txlog.KindBinary:
-		return t.SQL(), true
-	case txlog.KindTimestamp:
-		return "TIMESTAMPTZ", true
-	case txlog.KindTimestampNTZ:
-		return "TIMESTAMP", true
+		txlog.KindBoolean, txlog.KindDate, txlog.KindDecimal, txlog.KindBinary, txlog.KindTimestamp, txlog.KindTimestampNTZ:
+		return true
 	default:
-		return "", false
+		return false
 	}
 }
 

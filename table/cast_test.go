@@ -1,0 +1,91 @@
+package table_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lakectl/lakectl/table"
+)
+
+// '3.7' became the integer 4, 1.239 the decimal 1.24 and '1e400' an infinity, without a word.
+func TestLossyValueIsNotRoundedSilently(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("k string, id bigint, i int, d decimal(5,2), w decimal(38,10), x double, f float", table.Create{})
+	for name, c := range map[string]struct {
+		column, value string
+		want          string // stored; "" is refused
+	}{
+		"text with a fraction":               {"i", "'3.7'", ""},
+		"text that rounds to a whole":        {"i", "'35e-1'", ""},
+		"text of a large number":             {"id", "'9007199254740993.5'", ""},
+		"double with a fraction":             {"i", "3.7::double", ""},
+		"decimal with a fraction":            {"i", "3.7", ""},
+		"text with too many digits":          {"d", "'1.239'", ""},
+		"decimal with too many digits":       {"d", "1.239", ""},
+		"double with too many digits":        {"d", "1.239::double", ""},
+		"float with too many digits":         {"d", "1.239::float", ""},
+		"text into the widest decimal":       {"w", "'1.23456789012'", ""},
+		"text beyond double":                 {"x", "'1e400'", ""},
+		"text beyond float":                  {"f", "'1e39'", ""},
+		"text without a fraction":            {"i", "'3'", "3"},
+		"text with an empty fraction":        {"i", "' 3.0 '", "3"},
+		"text with an exponent":              {"i", "'2e3'", "2000"},
+		"whole double":                       {"i", "3::double", "3"},
+		"whole decimal":                      {"i", "3.00", "3"},
+		"largest bigint as text":             {"id", "'9223372036854775807'", "9223372036854775807"},
+		"text with zeros at the end":         {"d", "'1.2300'", "1.23"},
+		"decimal with zeros at the end":      {"d", "1.2300", "1.23"},
+		"double as near as a double can be":  {"d", "0.1::double + 0.2::double", "0.30"},
+		"float as near as a float can be":    {"d", "1.24::float", "1.24"},
+		"text that fits the widest decimal":  {"w", "'1.2345678901'", "1.2345678901"},
+		"infinity that was meant":            {"x", "'Infinity'", "+Inf"},
+		"text that is rounded as doubles do": {"x", "'0.1000000000000000055511151231257827'", "0.1"},
+		"double that is rounded to a float":  {"f", "0.1::double", "0.1"},
+		"null":                               {"i", "NULL::varchar", "∅"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := table.Query{SQL: "SELECT '" + name + "' AS k, " + c.value + " AS " + c.column}
+			_, err := tab.Append(t.Context(), l.eng, table.Append{Source: source})
+			if c.want == "" {
+				var bad *table.ValueError
+				if !errors.As(err, &bad) || !errors.Is(err, table.ErrValue) || bad.Column != c.column || bad.Value == "" || !strings.Contains(c.value, bad.Value) && bad.Value != "1.239" {
+					t.Fatalf("error %v, want a value error of column %s", err, c.column)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tab.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if rows := l.rows(tab, "k", c.column); !slices.Contains(rows, name+" "+c.want) {
+				t.Errorf("rows %q, want %q with %s", rows, name, c.want)
+			}
+		})
+	}
+}
+
+// The same where a merge writes a source column, by * or by name.
+func TestMergeRefusesLossyValue(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id bigint, i int", table.Create{})
+	l.append(tab, values("id, i", "(1, 1)"))
+	for name, clause := range map[string]table.Clause{
+		"star": {Do: table.DoUpdate, Star: true},
+		"set":  {Do: table.DoUpdate, Set: []table.Assignment{{Column: "i", Value: "s.i"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := tab.Merge(t.Context(), l.eng, table.Merge{
+				Source: table.Query{SQL: "SELECT 1 AS id, '3.7' AS i"}, On: "t.id = s.id", Clauses: []table.Clause{clause},
+			})
+			var bad *table.ValueError
+			if !errors.As(err, &bad) || bad.Column != "i" || bad.Value != "3.7" || bad.Type != "int" {
+				t.Fatalf("error %v, want a value error of column i", err)
+			}
+		})
+	}
+	want(t, l.rows(tab, "id", "i"), "1 1")
+}
