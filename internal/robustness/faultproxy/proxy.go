@@ -36,14 +36,15 @@ type Proxy struct {
 	ctx      context.Context //nolint:containedctx // of all connections, ended by Close
 	stop     context.CancelFunc
 	work     sync.WaitGroup // connections and late deliveries
-	late     sync.WaitGroup // late deliveries alone
 
 	mu    sync.Mutex // guards the fields below; a leaf lock
 	rules []*armed
 	rand  clock.Rand
 	log   io.Writer
 	fired map[Action]int
-	total int // requests
+	total int        // requests
+	late  int        // requests on their way to be late
+	quiet *sync.Cond // on mu; signals that late is zero
 }
 
 // Start listens on loopback and forwards until Close.
@@ -68,6 +69,7 @@ func Start(o Options) (*Proxy, error) {
 		upstream: u.Host, listener: l, ctx: ctx, stop: stop, rules: rules,
 		rand: clock.SeededRand(o.Seed), log: o.Log, fired: map[Action]int{},
 	}
+	p.quiet = sync.NewCond(&p.mu)
 	p.work.Go(p.accept)
 	return p, nil
 }
@@ -114,7 +116,25 @@ func (p *Proxy) Requests() int {
 }
 
 // Settle waits until every late request has been delivered.
-func (p *Proxy) Settle() { p.late.Wait() }
+func (p *Proxy) Settle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.late > 0 {
+		p.quiet.Wait()
+	}
+}
+
+// deliverLate forwards m after d.
+func (p *Proxy) deliverLate(m *message, d time.Duration) {
+	if p.wait(d) == nil {
+		_, _ = p.forward(m) // nobody hears of it
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.late--; p.late == 0 {
+		p.quiet.Broadcast()
+	}
+}
 
 func (p *Proxy) accept() {
 	for {
@@ -171,13 +191,7 @@ func (p *Proxy) handle(c net.Conn, m *message) error {
 	case rule.Action == DropReply:
 		_, _ = p.forward(m) // whatever it is, nobody hears of it
 	case rule.Action == Late:
-		p.late.Add(1)
-		p.work.Go(func() {
-			defer p.late.Done()
-			if p.wait(rule.Delay) == nil {
-				_, _ = p.forward(m) // nobody hears of it
-			}
-		})
+		p.work.Go(func() { p.deliverLate(m, rule.Delay) })
 	case rule.Action == Stall:
 		_ = p.wait(rule.Delay)
 	}
@@ -194,6 +208,9 @@ func (p *Proxy) pick(m *message) *Rule {
 			continue
 		}
 		p.fired[a.Action]++
+		if a.Action == Late {
+			p.late++
+		}
 		if p.log != nil {
 			line, err := json.Marshal(firing{time.Now().UnixNano(), a.Name, a.Action, m.first[0], m.path(), a.seen, a.fired})
 			if err == nil {
