@@ -36,12 +36,16 @@ var (
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrNoSpace says that the disk of a file store is full. Retryable once there is room.
 	ErrNoSpace = errors.New("no space left")
+	// ErrUnsent says that a Put failed before any of its bytes could get the key: nothing landed, nothing will. It
+	// comes together with the error that says why. Terminal unless that one is retryable.
+	ErrUnsent = errors.New("nothing was sent")
 )
 
 // Refused tells whether err proves that a Put wrote nothing and never will: 400, 401, 403, a missing bucket, 405,
-// 411, 413 and 501, and a store that is unsafe to write to. Everything else is doubt (reliability: the settle rule).
+// 411, 413 and 501, a store that is unsafe to write to, and a Put that ended before it sent anything (ErrUnsent).
+// Everything else is doubt (reliability: the settle rule); ErrNoSpace alone is, as it may come after the object.
 func Refused(err error) bool {
-	for _, e := range []error{ErrInvalidKey, ErrNoBucket, ErrDenied, ErrUnsupported, ErrTooLarge, ErrBadRequest, ErrUnsafeStore} {
+	for _, e := range []error{ErrInvalidKey, ErrNoBucket, ErrDenied, ErrUnsupported, ErrTooLarge, ErrBadRequest, ErrUnsafeStore, ErrUnsent} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -84,7 +84,7 @@ func (s *Store) stage(ctx context.Context, body objectstore.Body) (string, error
 		if missing(err) {
 			return "", fmt.Errorf("%w: the root folder is gone", objectstore.ErrNoBucket)
 		}
-		return "", classify(err)
+		return "", unsent(classify(err))
 	}
 	temp := TempFolder + "/" + clock.NewToken(s.rand, 16)
 	f, err := s.link(body, temp)
@@ -103,9 +103,17 @@ func (s *Store) stage(ctx context.Context, body objectstore.Body) (string, error
 	}
 	if err != nil {
 		_ = s.root.Remove(temp)
-		return "", fmt.Errorf("write temporary file: %w", classify(err))
+		return "", fmt.Errorf("write temporary file: %w", unsent(classify(err)))
 	}
 	return temp, nil
+}
+
+// unsent adds to a full disk that the key was not reached: only a link or a rename gives a temporary file its key.
+func unsent(err error) error {
+	if errors.Is(err, objectstore.ErrNoSpace) {
+		return fmt.Errorf("%w: %w", objectstore.ErrUnsent, err)
+	}
+	return err
 }
 
 // stamp is the clock's time, moved on where it would repeat itself.
