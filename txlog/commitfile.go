@@ -54,13 +54,30 @@ func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, e
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}
 	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date}
-	if c.Info, c.Actions, err = decodeCommit(body, l.options.Limits); err != nil {
+	text := &blank{in: body}
+	if c.Info, c.Actions, err = decodeCommit(text, l.options.Limits); err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
+	}
+	if !text.written && key == l.commitKey(v) {
+		return nil, fmt.Errorf("read version %d: %w: the commit holds nothing, as after a crash that lost its bytes", v, ErrCorruptLog)
 	}
 	if t := c.inCommit(); t != nil {
 		c.Timestamp = time.UnixMilli(*t).UTC()
 	}
 	return c, nil
+}
+
+// blank reads and notes whether there was anything but space: no writer makes a commit without a line.
+type blank struct {
+	in      io.Reader
+	written bool
+}
+
+// Read implements io.Reader.
+func (b *blank) Read(p []byte) (int, error) {
+	n, err := b.in.Read(p)
+	b.written = b.written || len(bytes.TrimSpace(p[:n])) > 0
+	return n, err
 }
 
 // decodeCommit reads a whole commit line by line, each bounded before it is parsed.
