@@ -60,6 +60,9 @@ func work(role string) error {
 		return err
 	}
 	store, err := s3.Open(ctx, os.Getenv("LAKE_R6_STORE"), s3.Options{PathStyle: true, StallTimeout: 3 * time.Second})
+	if ctx.Err() != nil {
+		return nil // born when all was over
+	}
 	if err != nil {
 		return err
 	}
@@ -87,7 +90,7 @@ type plan struct {
 // TestR6 lets processes write and read one table on a real MinIO through a network that loses, delays, doubles and cuts
 // requests, kills and stops them, and compares what they were told with the log that is left.
 func TestR6(t *testing.T) {
-	p := plan{writers: 3, readers: 1, lasts: 6 * time.Second, commits: 20, kills: 2, firings: 1, seed: 1}
+	p := plan{writers: 3, readers: 1, lasts: 6 * time.Second, commits: 20, kills: 1, firings: 1, seed: 1}
 	if os.Getenv("LAKE_LONG") != "" {
 		p = plan{writers: 8, readers: 4, lasts: 45 * time.Second, commits: 300, kills: 20, firings: 10, seed: uint64(time.Now().UnixNano())}
 	}
