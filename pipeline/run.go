@@ -17,7 +17,8 @@ import (
 const plansPerRun = 100_000
 
 // Run walks the graph of a pipeline: each model is planned when its upstream tasks have ended, so that it sees what
-// they committed, and planned again until there is nothing left to do. Downstream of a failed model is skipped.
+// they committed, and planned again until there is nothing left to do. Downstream of a failed model is skipped. When a
+// model's SQL cannot be bound to the columns of its sources, nothing runs at all.
 //
 // Failures of tasks are in the report; the error is about the request itself.
 func (r *Runner) Run(ctx context.Context, req RunRequest) (*RunReport, error) {
@@ -43,6 +44,11 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (*RunReport, error) {
 	for _, m := range models {
 		w.done[m.Name] = make(chan struct{})
 	}
+	if w.binding = r.bind(ctx, req, models); len(w.binding.broken) > 0 {
+		w.refuse(models, w.binding.broken)
+		w.rep.FinishedAt = r.o.Clock.Now()
+		return w.rep, nil
+	}
 	slots := make(chan struct{}, p.Parallel)
 	var wg sync.WaitGroup
 	for _, m := range models {
@@ -60,9 +66,10 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (*RunReport, error) {
 
 // walk is one run under way.
 type walk struct {
-	r    *Runner
-	req  RunRequest
-	done map[string]chan struct{} // closed when a model has ended
+	r       *Runner
+	req     RunRequest
+	done    map[string]chan struct{} // closed when a model has ended
+	binding *binding
 
 	mu     sync.Mutex // guards the rest, and calls of Observe
 	rep    *RunReport
@@ -210,6 +217,7 @@ func (w *walk) nothing(ctx context.Context, m *Model, start time.Time, notes []s
 	default:
 		v := int64(t.Snapshot().Version())
 		rep.TargetVersion = &v
+		w.late(ctx, m, rep)
 	}
 	w.end(m, nil, rep)
 }
