@@ -16,13 +16,17 @@ type Policy struct {
 	Attempts int           // tries in all; DefaultAttempts if zero
 	Base     time.Duration // longest first wait; DefaultBase if zero. Doubles with each try
 	Cap      time.Duration // longest wait of all; DefaultCap if zero
+	// Patience is the time without progress after which no further try begins, so that tries that each take long (a
+	// store that accepts and never answers) end in bounded time, too. DefaultPatience if zero.
+	Patience time.Duration
 }
 
-// The defaults of [Policy]: about ten seconds of patience in the mean.
+// The defaults of [Policy]: some ten seconds where the store refuses at once, a minute where it hangs.
 const (
 	DefaultAttempts = 6
 	DefaultBase     = 200 * time.Millisecond
 	DefaultCap      = 10 * time.Second
+	DefaultPatience = 45 * time.Second
 )
 
 // attemptsMax keeps the doubling of waits within range.
@@ -44,6 +48,9 @@ func Retry(s Store, p Policy, c clock.Clock, r clock.Rand) Store {
 	}
 	if p.Cap <= 0 {
 		p.Cap = DefaultCap
+	}
+	if p.Patience <= 0 {
+		p.Patience = DefaultPatience
 	}
 	p.Attempts = min(p.Attempts, attemptsMax)
 	out := &retry{Store: s, policy: p, clock: c, rand: r}
@@ -85,7 +92,7 @@ func (r *retry) Put(ctx context.Context, key string, body Body, cond Condition) 
 
 func (r *retry) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		last, tries := after, 0
+		last, run := after, r.begin()
 		for {
 			failure := error(nil)
 			for info, err := range r.Store.List(ctx, prefix, last) {
@@ -93,7 +100,7 @@ func (r *retry) List(ctx context.Context, prefix, after string) iter.Seq2[Info, 
 					failure = err
 					break
 				}
-				last, tries = info.Key, 0
+				last, run = info.Key, r.begin()
 				if !yield(info, nil) {
 					return
 				}
@@ -101,8 +108,7 @@ func (r *retry) List(ctx context.Context, prefix, after string) iter.Seq2[Info, 
 			if failure == nil {
 				return
 			}
-			tries++
-			if err := r.wait(ctx, tries, failure); err != nil {
+			if err := r.wait(ctx, &run, failure); err != nil {
 				yield(Info{}, err)
 				return
 			}
@@ -119,31 +125,40 @@ func (r *retry) Get(ctx context.Context, key string, rg Range) (body io.ReadClos
 		return nil, info, err
 	}
 	offset, length := rg.Span(info.Size)
-	return &resuming{ctx: ctx, store: r, key: key, etag: info.ETag, body: body, offset: offset, left: length}, info, nil
+	return &resuming{ctx: ctx, store: r, key: key, etag: info.ETag, body: body, offset: offset, left: length, run: r.begin()}, info, nil
 }
 
-// do calls f until it succeeds, fails for good, or the attempts are used up.
+// streak is a run of failures without progress.
+type streak struct {
+	tries int
+	since time.Time // when it began: the start of its first try
+}
+
+func (r *retry) begin() streak { return streak{since: r.clock.Now()} }
+
+// do calls f until it succeeds, fails for good, or patience ends.
 func (r *retry) do(ctx context.Context, f func() error) error {
-	for tries := 1; ; tries++ {
+	for run := r.begin(); ; {
 		err := f()
 		if err == nil {
 			return nil
 		}
-		if err := r.wait(ctx, tries, err); err != nil {
+		if err := r.wait(ctx, &run, err); err != nil {
 			return err
 		}
 	}
 }
 
-// wait returns nil when the call that failed, for the tries-th time in a row, is to be repeated now.
-func (r *retry) wait(ctx context.Context, tries int, failure error) error {
+// wait counts a failure and returns nil when the call is to be repeated now.
+func (r *retry) wait(ctx context.Context, run *streak, failure error) error {
+	run.tries++
 	if !Retryable(failure) || ctx.Err() != nil {
 		return failure
 	}
-	if tries >= r.policy.Attempts {
-		return fmt.Errorf("after %d attempts: %w", tries, failure)
+	if run.tries >= r.policy.Attempts || clock.Since(r.clock, run.since) >= r.policy.Patience {
+		return fmt.Errorf("after %d attempts: %w", run.tries, failure)
 	}
-	bound := min(r.policy.Base<<(tries-1), r.policy.Cap)
+	bound := min(r.policy.Base<<(run.tries-1), r.policy.Cap)
 	if bound <= 0 {
 		bound = r.policy.Cap
 	}
@@ -160,7 +175,7 @@ type resuming struct {
 	key, etag    string
 	body         io.ReadCloser // nil while broken
 	offset, left int64         // of what the caller has not seen
-	tries        int
+	run          streak
 }
 
 func (r *resuming) Read(p []byte) (int, error) {
@@ -174,7 +189,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 		r.offset += int64(n)
 		r.left -= int64(n)
 		if n > 0 {
-			r.tries = 0
+			r.run = r.store.begin()
 		}
 		broken := err != nil && (Retryable(err) || errors.Is(err, io.ErrUnexpectedEOF))
 		if !broken || r.left <= 0 || r.etag == "" {
@@ -182,8 +197,7 @@ func (r *resuming) Read(p []byte) (int, error) {
 		}
 		_ = r.body.Close()
 		r.body = nil
-		r.tries++
-		if err := r.store.wait(r.ctx, r.tries, fmt.Errorf("%w: %w", ErrUnavailable, err)); err != nil {
+		if err := r.store.wait(r.ctx, &r.run, fmt.Errorf("%w: %w", ErrUnavailable, err)); err != nil {
 			return n, err
 		}
 		if n > 0 {
@@ -199,8 +213,7 @@ func (r *resuming) reopen() error {
 			r.body = body
 			return nil
 		}
-		r.tries++
-		if err := r.store.wait(r.ctx, r.tries, err); err != nil {
+		if err := r.store.wait(r.ctx, &r.run, err); err != nil {
 			return fmt.Errorf("read on at byte %d: %w", r.offset, err)
 		}
 	}

@@ -179,7 +179,7 @@ func TestRetryWaitsLongerAndWithinBounds(t *testing.T) {
 		f.fail["head"] = append(f.fail["head"], errBusy)
 	}
 	c := clock.NewStepping(time.Unix(0, 0))
-	s := objectstore.Retry(f, objectstore.Policy{Attempts: 20, Base: time.Second, Cap: 8 * time.Second}, c, clock.SeededRand(7))
+	s := objectstore.Retry(f, objectstore.Policy{Attempts: 20, Base: time.Second, Cap: 8 * time.Second, Patience: time.Hour}, c, clock.SeededRand(7))
 	if _, err := s.Head(t.Context(), "a"); !errors.Is(err, objectstore.ErrThrottled) {
 		t.Fatal(err)
 	}
@@ -187,6 +187,33 @@ func TestRetryWaitsLongerAndWithinBounds(t *testing.T) {
 	// Bounds are 1 2 4 8 8 …: 135 s in all, half of it in the mean.
 	if waited < 30*time.Second || waited >= 135*time.Second {
 		t.Errorf("waited %v", waited)
+	}
+}
+
+// hanging takes long over every Head, as a store does that accepts connections and never answers.
+type hanging struct {
+	objectstore.Store
+	clock *clock.Stepping
+	heads int
+}
+
+func (h *hanging) Head(ctx context.Context, _ string) (objectstore.Info, error) {
+	h.heads++
+	if err := h.clock.Sleep(ctx, 30*time.Second); err != nil {
+		return objectstore.Info{}, err
+	}
+	return objectstore.Info{}, objectstore.ErrUnavailable
+}
+
+func TestRetryStoreThatNeverAnswersEndsInAMinute(t *testing.T) {
+	c := clock.NewStepping(time.Unix(0, 0))
+	h := &hanging{Store: mem.New(t.Name()), clock: c}
+	_, err := objectstore.Retry(h, objectstore.Policy{}, c, clock.SeededRand(1)).Head(t.Context(), "a")
+	if !errors.Is(err, objectstore.ErrUnavailable) {
+		t.Errorf("%v, want ErrUnavailable", err)
+	}
+	if waited := clock.Since(c, time.Unix(0, 0)); h.heads != 2 || waited > 65*time.Second {
+		t.Errorf("%d tries in %v, want 2 in about a minute", h.heads, waited)
 	}
 }
 

@@ -59,7 +59,7 @@ type Options struct {
 // Defaults and limits of [Options].
 const (
 	DefaultDialTimeout  = 5 * time.Second
-	DefaultStallTimeout = 60 * time.Second
+	DefaultStallTimeout = 30 * time.Second
 	DefaultPartSize     = 32 << 20
 	PartSizeMin         = 5 << 20
 	DefaultUploads      = 4
