@@ -95,12 +95,18 @@ func (a *app) findFiles(ctx context.Context, w string) ([]table.RelationFile, er
 		prefix, pattern = "", name
 	}
 	var out []table.RelationFile
+	roots := map[string]bool{} // of tables
 	for info, err := range store.List(ctx, strings.TrimPrefix(prefix, "/"), "") {
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", w, err)
 		}
-		if log := strings.Index("/"+info.Key, "/"+logFolder); log >= 0 && pattern == "" {
-			return nil, tableInside(w, folder, strings.TrimSuffix(info.Key[:log], "/"))
+		if log := strings.Index("/"+info.Key, "/"+logFolder); log >= 0 {
+			root := info.Key[:log]
+			if pattern == "" {
+				return nil, tableInside(w, folder, root)
+			}
+			roots[root] = true
+			continue
 		}
 		match := fileFormat(info.Key) != "" && !hidden(info.Key)
 		if pattern != "" {
@@ -120,12 +126,22 @@ func (a *app) findFiles(ctx context.Context, w string) ([]table.RelationFile, er
 	if len(out) == 0 {
 		return nil, missing
 	}
+	for _, f := range out {
+		for root := range roots {
+			if strings.HasPrefix(f.Key, root) {
+				return nil, tableInside(w, folder, root)
+			}
+		}
+	}
 	return out, nil
 }
 
 // tableInside refuses to read the files of a table as if all of them were its rows.
 func tableInside(w, folder, name string) error {
 	at := strings.TrimSuffix(folder+"/"+name, "/")
+	if !strings.Contains(at, "/") {
+		at = "./" + at
+	}
 	return &toldError{
 		code: exitUsage, message: at + " is a Delta table: its files are not read as plain files", why: "some of them are of old versions, some of their rows are deleted; " + w + " was to be read as files",
 		hint: "name the table alone: " + at,
@@ -173,6 +189,9 @@ func hidden(key string) bool {
 func splitFile(w string) (folder, name string) {
 	if !strings.Contains(w, "://") {
 		w = filepath.ToSlash(filepath.Clean(w))
+	}
+	if w == "/" {
+		return w, ""
 	}
 	w = strings.TrimSuffix(w, "/")
 	end := len(w)

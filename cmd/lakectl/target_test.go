@@ -71,6 +71,7 @@ func TestSplitFile(t *testing.T) {
 		{"s3://b/*.csv", "s3://b", "*.csv"},
 		{"s3://b", "s3://b", ""},
 		{"in/", ".", "in"},
+		{"/", "/", ""},
 	} {
 		if folder, name := splitFile(c[0]); folder != c[1] || name != c[2] {
 			t.Errorf("%q: got %q and %q, want %q and %q", c[0], folder, name, c[1], c[2])
