@@ -99,6 +99,9 @@ func (c *Change) fill(ctx context.Context, eng Engine, src Query, mergeSchema bo
 			from[f.Name] = f.Name
 		}
 	}
+	if err := checkNested(c.shape.schema, source, from); err != nil {
+		return err
+	}
 	sql, err := castSource(c.shape.schema, source, from, src.SQL)
 	if err != nil {
 		return err

@@ -89,3 +89,29 @@ func TestMergeRefusesLossyValue(t *testing.T) {
 	}
 	want(t, l.rows(tab, "id", "i"), "1 1")
 }
+
+// Fields of a struct that the table's struct lacks were dropped by the cast.
+func TestExtraFieldOfStructIsNotDropped(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id int, a struct<b:int>, l array<struct<x:int>>", table.Create{})
+	for name, c := range map[string]struct{ value, path string }{
+		"struct":          {"{'b': 1, 'zz': 3} AS a", `"a.zz"`},
+		"array of struct": {"[{'x': 1, 'y': 2}] AS l", `"l.element.y"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := table.Query{SQL: "SELECT 1 AS id, " + c.value}
+			_, err := tab.Append(t.Context(), l.eng, table.Append{Source: source, MergeSchema: true})
+			if !errors.Is(err, table.ErrSchemaMismatch) || !strings.Contains(err.Error(), c.path) {
+				t.Errorf("append: %v, want a mismatch of %s", err, c.path)
+			}
+			_, err = tab.Merge(t.Context(), l.eng, table.Merge{
+				Source: source, On: "t.id = s.id", MergeSchema: true, Clauses: []table.Clause{{When: table.NotMatched, Do: table.DoInsert, Star: true}},
+			})
+			if !errors.Is(err, table.ErrSchemaMismatch) || !strings.Contains(err.Error(), c.path) {
+				t.Errorf("merge: %v, want a mismatch of %s", err, c.path)
+			}
+		})
+	}
+	l.append(tab, table.Query{SQL: "SELECT 1 AS id, {'B': 1} AS a, [{'x': 2}] AS l"})
+	want(t, l.rows(tab, "a.b", "l[1].x"), "1 2")
+}

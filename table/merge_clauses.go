@@ -86,6 +86,9 @@ func (r *merging) resolveClause(cl Clause, from map[string]string) (mergeClause,
 
 // assignAll gives every column the source column of its name.
 func (r *merging) assignAll(mc *mergeClause, from map[string]string) error {
+	if err := checkNested(r.c.shape.schema, r.fields, from); err != nil {
+		return err
+	}
 	var missing []txlog.Field
 	for _, f := range r.c.shape.schema.Fields {
 		name, ok := from[f.Name]
@@ -118,6 +121,9 @@ func (r *merging) assign(mc *mergeClause) error {
 		var from *txlog.DataType
 		if s, err := (&txlog.Schema{Fields: r.fields}).Lookup(column); plain && err == nil {
 			from = s.Type
+			if err := checkNested(&txlog.Schema{Fields: []txlog.Field{*f}}, r.fields, map[string]string{f.Name: s.Name}); err != nil {
+				return err
+			}
 		}
 		mc.values[f.Name] = CastSQL(enclosed(a.Value), from, f.Type, f.Name)
 		if !plain {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lakectl/lakectl/txlog"
@@ -123,6 +125,47 @@ func matchColumns(target *txlog.Schema, source []txlog.Field) (from map[string]s
 		from[t.Name] = f.Name
 	}
 	return from, extra, nil
+}
+
+// checkNested refuses fields of nested source columns that the table's columns lack: a cast would drop them.
+//
+// Errors: ErrSchemaMismatch, with the paths.
+func checkNested(target *txlog.Schema, source []txlog.Field, from map[string]string) error {
+	var lost []string
+	for _, f := range target.Fields {
+		if t := typeOf(source, from[f.Name]); t != nil {
+			lost = append(lost, lostFields(t, f.Type, f.Name)...)
+		}
+	}
+	if lost != nil {
+		return fmt.Errorf("%w: the table has no field %s; fields are not added by merging schemas yet", ErrSchemaMismatch, strings.Join(lost, ", "))
+	}
+	return nil
+}
+
+// lostFields lists the fields of structs in from that the structs of to, which stand at the same place, lack.
+func lostFields(from, to *txlog.DataType, path string) []string {
+	if from.Kind != to.Kind {
+		return nil
+	}
+	var lost []string
+	switch from.Kind {
+	case txlog.KindStruct:
+		for _, f := range from.Fields {
+			at := slices.IndexFunc(to.Fields, func(t txlog.Field) bool { return strings.EqualFold(t.Name, f.Name) })
+			if at < 0 {
+				lost = append(lost, strconv.Quote(path+"."+f.Name))
+				continue
+			}
+			lost = append(lost, lostFields(f.Type, to.Fields[at].Type, path+"."+f.Name)...)
+		}
+	case txlog.KindArray:
+		return lostFields(from.Element, to.Element, path+".element")
+	case txlog.KindMap:
+		return append(lostFields(from.Key, to.Key, path+".key"), lostFields(from.Value, to.Value, path+".value")...)
+	default:
+	}
+	return lost
 }
 
 // names lists the names of fields for an error.
