@@ -123,6 +123,34 @@ func (d *duckType) nested() (*txlog.DataType, string, bool) {
 	return nil, "CAST(%s AS varchar)", false // ARRAY: the length of its values is a part of the type
 }
 
+// near is the SQL of a type that shows every value of d and that Delta has: only the leaves that it lacks change, most
+// of them to text.
+func (d *duckType) near() string {
+	switch d.id {
+	case bindings.TypeStruct:
+		fields := make([]string, len(d.names))
+		for i, name := range d.names {
+			fields[i] = table.QuoteIdent(name) + " " + d.children[i].near()
+		}
+		return "STRUCT(" + strings.Join(fields, ", ") + ")"
+	case bindings.TypeList:
+		return d.children[0].near() + "[]"
+	case bindings.TypeMap:
+		return "MAP(" + d.children[0].near() + ", " + d.children[1].near() + ")"
+	case bindings.TypeHugeInt, bindings.TypeUBigInt:
+		sql, _ := typeSQL(d.shown()) // of a decimal: it has one
+		return sql
+	case bindings.TypeSQLNull:
+		return "VARCHAR"
+	}
+	if t, _, ok := d.delta(); ok {
+		if sql, err := typeSQL(t); err == nil {
+			return sql
+		}
+	}
+	return "VARCHAR"
+}
+
 // String is DuckDB's name of the type, for error messages.
 func (d *duckType) String() string {
 	switch d.id {

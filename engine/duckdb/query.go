@@ -242,7 +242,7 @@ func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 	return rows, nil
 }
 
-// castable prepares the statement with the columns as text whose types we have no Go form for.
+// castable prepares the statement with the columns in a near type whose own types we have no Go form for.
 func (b *bound) castable(ctx context.Context, types []*duckType) (*prepared, error) {
 	if err := b.session.exec(ctx, outputPrefix+b.sql); err != nil {
 		return nil, b.located(err, len(outputPrefix))
@@ -252,7 +252,7 @@ func (b *bound) castable(ctx context.Context, types []*duckType) (*prepared, err
 		alias := "c" + strconv.Itoa(i)
 		aliases = append(aliases, alias)
 		if !t.direct() {
-			alias = "CAST(" + alias + " AS VARCHAR)"
+			alias = "CAST(" + alias + " AS " + t.near() + ")"
 		}
 		items = append(items, alias)
 	}

@@ -190,3 +190,13 @@ func TestBrokenSourceIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// One UUID in a JSON object made the whole object a text in DuckDB's own notation.
+func TestOddLeafOfJSONDoesNotMakeItsObjectText(t *testing.T) {
+	got, err := readSources(t, table.External{Format: "json"}, "SELECT * FROM s", "in.json",
+		`{"a":{"u":"550e8400-e29b-41d4-a716-446655440000","n":1},"b":{"t":"12:30:00"},"c":{"big":18446744073709551615},"d":[{"u":"550e8400-e29b-41d4-a716-446655440000"}]}`)
+	want := "[550e8400-e29b-41d4-a716-446655440000 1] [12:30:00] [18446744073709551615] [[550e8400-e29b-41d4-a716-446655440000]]"
+	if text := strings.Join(got, "|"); err != nil || text != want {
+		t.Errorf("got %q, %v; want %q", text, err, want)
+	}
+}
