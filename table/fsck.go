@@ -40,6 +40,7 @@ const (
 	CheckpointPartGone  FindingClass = "checkpoint-part-missing"
 	HintAstray          FindingClass = "hint-astray"
 	ChecksumDiffers     FindingClass = "checksum-differs"
+	ChecksumUnreadable  FindingClass = "checksum-unreadable"
 )
 
 // The classes of findings about data files, vectors and rows.
@@ -212,6 +213,8 @@ func findingAdvice(class FindingClass) (FindingLevel, string) {
 	case HintAstray:
 		return Warning, "readers list the log instead; the next checkpoint repairs it"
 	case ChecksumDiffers:
+		return Damage, "some writer has counted wrong: compare the version with the one before; once the rows are as they should be, delete the .crc file"
+	case ChecksumUnreadable:
 		return Warning, "delete the .crc file; readers do without it"
 	case FileMissing, FileSizeDiffers, FooterUnreadable, RowsUnreadable, PathUnusable:
 		return Damage, "bring the file back from a copy, or restore a version that does not need it"

@@ -154,25 +154,17 @@ func (c *checking) checksum(ctx context.Context) error {
 	if c.snapshot == nil {
 		return nil
 	}
-	key, ok := c.found.checksums[c.snapshot.Version()]
-	if !ok {
-		return nil
-	}
-	text, err := c.small(ctx, key)
-	if err != nil {
-		return err
-	}
-	var crc struct {
-		TableSizeBytes *int64 `json:"tableSizeBytes"`
-		NumFiles       *int64 `json:"numFiles"`
-	}
 	object := fmt.Sprintf("_delta_log/%020d.crc", c.snapshot.Version())
-	if json.Unmarshal(text, &crc) != nil || crc.TableSizeBytes == nil || crc.NumFiles == nil {
-		c.find(ChecksumDiffers, object, "it cannot be read")
-		return nil
-	}
-	if size, n := c.snapshot.SizeBytes(), int64(c.snapshot.Files().Len()); *crc.TableSizeBytes != size || *crc.NumFiles != n {
-		c.find(ChecksumDiffers, object, "%d files of %d bytes, the version has %d of %d", *crc.NumFiles, *crc.TableSizeBytes, n, size)
+	sum, err := c.log.ReadChecksum(ctx, c.snapshot.Version())
+	switch {
+	case unreachable(err):
+		return err
+	case err != nil:
+		c.find(ChecksumUnreadable, object, "%v", err)
+	case sum != nil:
+		for _, d := range sum.Differences(c.snapshot) {
+			c.find(ChecksumDiffers, object, "%s", d)
+		}
 	}
 	return nil
 }

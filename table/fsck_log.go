@@ -22,7 +22,6 @@ type logObjects struct {
 	complete  map[txlog.Version]bool             // versions with a checkpoint that has all its parts
 	keys      map[txlog.Version][]string         // all objects of checkpoints, by version
 	parts     map[txlog.Version]map[int]int      // multi-part checkpoints: parts wanted, parts there
-	checksums map[txlog.Version]string           // .crc
 	compacted []struct{ from, to txlog.Version } //
 	hint      string                             // key, "" when there is none
 	infos     map[txlog.Version]objectstore.Info // of commits
@@ -45,8 +44,6 @@ func (o *logObjects) add(name string, info objectstore.Info) {
 	case rest == ".json":
 		o.commits = append(o.commits, v)
 		o.infos[v] = info
-	case rest == ".crc":
-		o.checksums[v] = info.Key
 	case strings.HasPrefix(rest, ".checkpoint."):
 		o.keys[v] = append(o.keys[v], info.Key)
 		middle := strings.Split(rest[len(".checkpoint."):], ".")
@@ -82,7 +79,7 @@ func (c *checking) listLog(ctx context.Context) error {
 	o := &c.found
 	*o = logObjects{
 		complete: map[txlog.Version]bool{}, keys: map[txlog.Version][]string{}, parts: map[txlog.Version]map[int]int{},
-		checksums: map[txlog.Version]string{}, infos: map[txlog.Version]objectstore.Info{},
+		infos: map[txlog.Version]objectstore.Info{},
 	}
 	prefix := c.log.Key("_delta_log/")
 	n, bound := int64(0), c.options.limits()

@@ -125,7 +125,7 @@ func TestFsckFindsPlants(t *testing.T) {
 			lines := strings.Split(string(w.read(commitName(4))), "\n")
 			lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, `{"remove"`) })
 			w.write(commitName(4), []byte(strings.Join(lines, "\n")))
-		}, false, table.FileLiveTwice, nil},
+		}, false, table.FileLiveTwice, []table.FindingClass{table.ChecksumDiffers}},
 		{"one txnId in two versions", nil, func(w *wreck) {
 			id := w.tab.Snapshot().Version()
 			first, err := w.tab.Log().ReadCommit(w.t.Context(), 2)
@@ -146,7 +146,7 @@ func TestFsckFindsPlants(t *testing.T) {
 				}
 				return []byte(strings.Join(lines, "\n"))
 			})
-		}, false, table.FeatureUndeclared, nil},
+		}, false, table.FeatureUndeclared, []table.FindingClass{table.ChecksumDiffers}},
 		{"orphan commit below the log's start", nil, func(w *wreck) {
 			w.remove(commitName(0))
 			w.remove(commitName(2))
@@ -176,8 +176,11 @@ func TestFsckFindsPlants(t *testing.T) {
 			w.edit(checkpoint3, func(b []byte) []byte { return b[:len(b)-20] })
 		}, false, table.CheckpointDamaged, nil},
 		{"hint to a checkpoint that is not there", nil, func(w *wreck) { w.remove(checkpoint3) }, false, table.HintAstray, nil},
-		{"checksum file disagrees", nil, func(w *wreck) {
+		{"checksum file cannot be read", nil, func(w *wreck) {
 			w.write("_delta_log/00000000000000000005.crc", []byte(`{"tableSizeBytes":1,"numFiles":2,"numMetadata":1,"numProtocol":1}`))
+		}, false, table.ChecksumUnreadable, nil},
+		{"checksum file disagrees", nil, func(w *wreck) {
+			w.replace("_delta_log/00000000000000000005.crc", `"tableSizeBytes":`, `"tableSizeBytes":1`)
 		}, false, table.ChecksumDiffers, nil},
 		{"data file missing", nil, func(w *wreck) { w.remove(w.file()) }, false, table.FileMissing, nil},
 		{"data file of another size", nil, func(w *wreck) { w.edit(w.file(), func(b []byte) []byte { return append(b, 0) }) }, false, table.FileSizeDiffers, nil},
@@ -192,7 +195,7 @@ func TestFsckFindsPlants(t *testing.T) {
 		{"vector with a wrong checksum", nil, func(w *wreck) {
 			w.edit(w.vector(), func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
 		}, false, table.VectorDamaged, nil},
-		{"vector with a wrong cardinality", nil, func(w *wreck) { w.replace(commitName(4), `"cardinality":2`, `"cardinality":3`) }, false, table.VectorDamaged, nil},
+		{"vector with a wrong cardinality", nil, func(w *wreck) { w.replace(commitName(4), `"cardinality":2`, `"cardinality":3`) }, false, table.VectorDamaged, []table.FindingClass{table.ChecksumDiffers}},
 		{"row beyond the file", func(b *tabletest.Builder) *tabletest.Builder {
 			return b.Rows(4).Commit().Rows(10).Commit().DeleteRows(13)
 		}, func(w *wreck) {
@@ -214,7 +217,7 @@ func TestFsckFindsPlants(t *testing.T) {
 			w.edit(commitName(0), func(b []byte) []byte {
 				return []byte(strings.Replace(string(b), `\"name\":\"data\",\"type\":\"binary\",\"nullable\":true`, `\"name\":\"data\",\"type\":\"binary\",\"nullable\":false`, 1))
 			})
-		}, true, table.NotNullBroken, nil},
+		}, true, table.NotNullBroken, []table.FindingClass{table.ChecksumDiffers}},
 		{"damaged page under a sound footer", nil, func(w *wreck) {
 			w.edit(w.file(), func(b []byte) []byte {
 				for i := 4; i < 60; i++ {

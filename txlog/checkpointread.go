@@ -24,6 +24,22 @@ func (r *replay) checkpoint(ctx context.Context, c checkpointFiles) error {
 		return err
 	}
 	in := &checkpointReader{replay: r, version: c.version}
+	if err := in.own(ctx, &c); err != nil {
+		return err
+	}
+	if err := r.log.options.Limits.Check("checkpoint_parts", int64(len(in.sidecars))); err != nil {
+		return err
+	}
+	for _, s := range in.sidecars {
+		if err := in.sidecar(ctx, s); err != nil {
+			return in.damaged(s.Path, err)
+		}
+	}
+	return nil
+}
+
+// own takes in the actions that stand in the checkpoint itself.
+func (in *checkpointReader) own(ctx context.Context, c *checkpointFiles) error {
 	for _, object := range c.objects {
 		var err error
 		if c.kind == checkpointUUIDJSON {
@@ -33,14 +49,6 @@ func (r *replay) checkpoint(ctx context.Context, c checkpointFiles) error {
 		}
 		if err != nil {
 			return in.damaged(object.Key, err)
-		}
-	}
-	if err := r.log.options.Limits.Check("checkpoint_parts", int64(len(in.sidecars))); err != nil {
-		return err
-	}
-	for _, s := range in.sidecars {
-		if err := in.sidecar(ctx, s); err != nil {
-			return in.damaged(s.Path, err)
 		}
 	}
 	return nil
@@ -65,25 +73,47 @@ func (in *checkpointReader) damaged(name string, err error) error {
 	return err
 }
 
-// sidecar reads one file of adds and removes.
-func (in *checkpointReader) sidecar(ctx context.Context, s *Sidecar) error {
+// sidecarKey is the object of a sidecar, which lies in the folder of sidecars and nowhere else.
+func (l *Log) sidecarKey(s *Sidecar) (string, error) {
 	p, err := DecodePath(s.Path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	key := ""
-	switch {
-	case p.Absolute != "":
-		if key, err = in.log.pathKey(p); err != nil {
-			return err
+	folder := l.Key(logFolder + "_sidecars/")
+	key := folder + p.Key
+	if p.Absolute != "" {
+		if key, err = l.pathKey(p); err != nil {
+			return "", err
 		}
-		if !strings.HasPrefix(key, in.log.Key(logFolder+"_sidecars/")) {
-			return fmt.Errorf("%w: sidecar outside _sidecars", ErrPathEscape)
+	}
+	if name, inside := strings.CutPrefix(key, folder); !inside || p.Absolute == "" && strings.Contains(name, "/") {
+		return "", fmt.Errorf("%w: sidecar outside _sidecars", ErrPathEscape)
+	}
+	return key, nil
+}
+
+// sidecarsOf lists the objects of the sidecars that a checkpoint names. It reads its own actions, not theirs.
+func (l *Log) sidecarsOf(ctx context.Context, c *checkpointFiles) ([]string, error) {
+	in := &checkpointReader{replay: l.newReplay(&segment{version: c.version}), version: c.version}
+	if err := in.own(ctx, c); err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, len(in.sidecars))
+	for _, s := range in.sidecars {
+		key, err := l.sidecarKey(s)
+		if err != nil {
+			return nil, in.damaged(s.Path, err)
 		}
-	case strings.Contains(p.Key, "/"):
-		return fmt.Errorf("%w: sidecar outside _sidecars", ErrPathEscape)
-	default:
-		key = in.log.Key(logFolder + "_sidecars/" + p.Key)
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// sidecar reads one file of adds and removes.
+func (in *checkpointReader) sidecar(ctx context.Context, s *Sidecar) error {
+	key, err := in.log.sidecarKey(s)
+	if err != nil {
+		return err
 	}
 	info, err := in.log.store.Head(ctx, key)
 	if err != nil {

@@ -25,17 +25,9 @@ func EncodeAction(a Action) ([]byte, error) {
 	case *CDC:
 		w.member("cdc", func() { w.cdc(a) })
 	case *Txn:
-		w.member("txn", func() {
-			w.text("appId", a.AppID)
-			w.int("version", a.Version)
-			w.optionalInt("lastUpdated", a.LastUpdated)
-		})
+		w.member("txn", func() { w.txn(a) })
 	case *DomainMetadata:
-		w.member("domainMetadata", func() {
-			w.text("domain", a.Domain)
-			w.text("configuration", a.Configuration)
-			w.bool("removed", a.Removed)
-		})
+		w.member("domainMetadata", func() { w.domain(a) })
 	case *CommitInfo:
 		w.member("commitInfo", func() { w.commitInfo(a) })
 	case *CheckpointMetadata:
@@ -115,6 +107,21 @@ func (w *jsonWriter) texts(k string, list []string) {
 			w.buf.WriteByte(',')
 		}
 		w.buf.WriteString(quoteJSON(s))
+	}
+	w.buf.WriteByte(']')
+}
+
+// list writes n objects.
+func (w *jsonWriter) list(k string, n int, object func(i int)) {
+	w.key(k)
+	w.buf.WriteByte('[')
+	for i := range n {
+		if i > 0 {
+			w.buf.WriteByte(',')
+		}
+		w.buf.WriteByte('{')
+		object(i)
+		w.buf.WriteByte('}')
 	}
 	w.buf.WriteByte(']')
 }
@@ -239,6 +246,18 @@ func (w *jsonWriter) descriptor(d *DeletionVectorDescriptor) {
 		w.int("sizeInBytes", int64(d.SizeInBytes))
 		w.int("cardinality", d.Cardinality)
 	})
+}
+
+func (w *jsonWriter) txn(a *Txn) {
+	w.text("appId", a.AppID)
+	w.int("version", a.Version)
+	w.optionalInt("lastUpdated", a.LastUpdated)
+}
+
+func (w *jsonWriter) domain(a *DomainMetadata) {
+	w.text("domain", a.Domain)
+	w.text("configuration", a.Configuration)
+	w.bool("removed", a.Removed)
 }
 
 func (w *jsonWriter) commitInfo(c *CommitInfo) {

@@ -2,6 +2,7 @@ package txlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,9 +18,10 @@ type listing struct {
 	commits     map[Version]objectstore.Info // NNN.json
 	checkpoints []checkpointFiles            // complete ones, ascending by version
 	compactions []compaction
-	newest      Version   // newest version that a commit, a compaction or a checkpoint reaches; -1 for none
-	began       time.Time // our clock before the pass
-	date        time.Time // the store's clock before the pass; zero where no reply told
+	leftovers   []leftover // of clean-up's interest alone
+	newest      Version    // newest version that a commit, a compaction or a checkpoint reaches; -1 for none
+	began       time.Time  // our clock before the pass
+	date        time.Time  // the store's clock before the pass; zero where no reply told
 }
 
 // checkpointFiles are the objects of one complete checkpoint.
@@ -43,6 +45,12 @@ const (
 type compaction struct {
 	from, to Version
 	info     objectstore.Info
+}
+
+// leftover is an object of a version that builds nothing: its checksum, or a part of an incomplete checkpoint.
+type leftover struct {
+	version Version
+	info    objectstore.Info
 }
 
 const versionDigits = 20
@@ -78,6 +86,9 @@ func (l *Log) list(ctx context.Context, from Version) (*listing, error) {
 	for v, sets := range parts {
 		for of, have := range sets {
 			if len(have) != of {
+				for _, info := range have {
+					out.leftovers = append(out.leftovers, leftover{v, info})
+				}
 				continue
 			}
 			c := checkpointFiles{version: v, kind: checkpointParts}
@@ -116,6 +127,9 @@ func (g *listing) classify(v Version, rest string, info objectstore.Info, parts 
 		return
 	case ".checkpoint.parquet":
 		g.checkpoints = append(g.checkpoints, checkpointFiles{v, checkpointClassic, []objectstore.Info{info}})
+		return
+	case ".crc":
+		g.leftovers = append(g.leftovers, leftover{v, info})
 		return
 	}
 	if to, tail, ok := cutVersion(strings.TrimPrefix(rest, ".")); ok && tail == ".compacted.json" && rest[0] == '.' && to > v {
@@ -243,6 +257,10 @@ func (g *listing) segmentFor(want Version, bad map[Version]bool) (*segment, erro
 		}
 	}
 	steps, err := g.steps(s.base()+1, want)
+	var gap *gapError
+	if errors.As(err, &gap) && g.from == 0 && g.cleanedUp(gap.missing) {
+		err = g.gone(want)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -275,10 +293,41 @@ func (g *listing) steps(from, to Version) ([]step, error) {
 	return out, nil
 }
 
+// cleanedUp tells whether a commit is missing because the log begins after it. A whole log is needed to tell.
+func (g *listing) cleanedUp(missing Version) bool {
+	for v := range g.commits {
+		if v < missing {
+			return false
+		}
+	}
+	return true
+}
+
+// oldest is the first version from which on every version can be built; -1 where not even the newest can. A whole log
+// is needed to tell.
+func (g *listing) oldest() Version {
+	first := g.newest
+	for first > 0 {
+		if _, ok := g.commits[first]; !ok {
+			break
+		}
+		first--
+	}
+	if _, ok := g.commits[0]; ok && first == 0 {
+		return 0
+	}
+	for _, c := range g.checkpoints { // ascending; the commits after version first are all there
+		if c.version >= first {
+			return c.version
+		}
+	}
+	return -1
+}
+
 // gone explains why a version cannot be built and names the oldest one that can.
 func (g *listing) gone(want Version) error {
-	if len(g.checkpoints) > 0 {
-		return fmt.Errorf("%w: version %d; the oldest that is left is %d", ErrHistoryGone, want, g.checkpoints[0].version)
+	if v := g.oldest(); v >= 0 {
+		return fmt.Errorf("%w: version %d; the oldest that is left is %d", ErrHistoryGone, want, v)
 	}
 	return fmt.Errorf("%w: version %d: neither the first commit nor a complete checkpoint is left", ErrHistoryGone, want)
 }

@@ -146,7 +146,7 @@ func (l *Log) versionAt(ctx context.Context, newest *Snapshot, tl *timeline, wan
 
 func (tl *timeline) tooEarly(want int64) error {
 	return fmt.Errorf("%w: %s; the oldest version that is left is %d", ErrTimestampTooEarly,
-		time.UnixMilli(want).UTC().Format(time.RFC3339Nano), tl.versions[0])
+		time.UnixMilli(want).UTC().Format(time.RFC3339Nano), max(tl.versions[0], tl.listing.oldest()))
 }
 
 type enablement struct {

@@ -37,6 +37,14 @@ type Transaction struct {
 	reads   readSet
 	fences  []func(*Snapshot) error
 	ended   bool
+	sent    attempt // what the last PUT was made of
+}
+
+// attempt is a commit as it was put: on top of what, and with which actions.
+type attempt struct {
+	base    *Snapshot // nil: the table is created
+	info    *CommitInfo
+	actions []Action
 }
 
 // readSet is what a change depends on.
@@ -115,7 +123,7 @@ func (t *Transaction) Commit(ctx context.Context) (*Committed, error) {
 	if err != nil {
 		return nil, t.log.named(err)
 	}
-	done.Warnings = append(done.Warnings, t.log.afterCommit(ctx, t.base, done.Version)...)
+	done.Warnings = append(done.Warnings, t.log.afterCommit(ctx, t.sent, done.Version)...)
 	return done, nil
 }
 
@@ -258,6 +266,7 @@ func (t *Transaction) body(now *Snapshot) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.sent = attempt{now, info, actions}
 	bound := t.log.options.Limits
 	var body []byte
 	for _, a := range slices.Concat([]Action{info}, actions) {
@@ -404,9 +413,10 @@ func (t *Transaction) blind() bool {
 	return adds
 }
 
-// afterCommit does what follows a commit and may fail without harm: the checkpoint that is due.
-func (l *Log) afterCommit(ctx context.Context, base *Snapshot, v Version) (warnings []error) {
-	if v == 0 || ctx.Err() != nil {
+// afterCommit does what follows a commit and may fail without harm: the version checksum, the checkpoint that is due,
+// and the clean-up after it.
+func (l *Log) afterCommit(ctx context.Context, done attempt, v Version) (warnings []error) {
+	if ctx.Err() != nil {
 		return nil
 	}
 	defer func() {
@@ -414,15 +424,14 @@ func (l *Log) afterCommit(ctx context.Context, base *Snapshot, v Version) (warni
 			l.options.Logger.WarnContext(ctx, "after commit", "table", l.root, "version", v, "error", w)
 		}
 	}()
-	interval := Version(DefaultCheckpointInterval)
-	if base != nil {
-		interval = checkpointInterval(base.metadata.Configuration)
+	if err := l.writeChecksum(ctx, v, done.base, done.info, done.actions); err != nil {
+		warnings = append(warnings, err)
 	}
-	if v%interval != 0 {
-		return nil
+	if done.base == nil || v%checkpointInterval(done.base.metadata.Configuration) != 0 {
+		return warnings
 	}
 	start := l.options.Clock.Now()
-	s, err := l.Update(ctx, base)
+	s, err := l.Update(ctx, done.base)
 	if err == nil && s.version != v {
 		s, err = l.At(ctx, v)
 	}
@@ -430,11 +439,14 @@ func (l *Log) afterCommit(ctx context.Context, base *Snapshot, v Version) (warni
 		err = l.Checkpoint(ctx, s)
 	}
 	if err != nil {
-		return []error{fmt.Errorf("checkpoint %d: %w", v, err)}
+		return append(warnings, fmt.Errorf("checkpoint %d: %w", v, err))
 	}
 	l.options.Logger.DebugContext(ctx, "checkpoint written", "table", l.root, "version", v,
 		"took", clock.Since(l.options.Clock, start).Round(time.Millisecond))
-	return nil
+	if _, err := l.CleanUp(ctx, s); err != nil {
+		warnings = append(warnings, err)
+	}
+	return warnings
 }
 
 // operationChangesData tells whether an operation changes rows even when its files say otherwise.

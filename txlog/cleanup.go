@@ -1,0 +1,245 @@
+package txlog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lakectl/lakectl/objectstore"
+)
+
+// Log clean-up gives up the history before a checkpoint: versions that were replaced longer ago than
+// delta.logRetentionDuration can no longer be read afterwards, the newest state and everything since can.
+//
+// What is deleted lies below one complete checkpoint that was read just before, goes oldest first, and is never younger
+// than an hour by the clock of the store: writers count on it (see freshFor). Two clean-ups side by side, or one that
+// was stopped half-way, leave a log that begins a little later or earlier, and nothing else.
+
+const (
+	cleanUpAge        = time.Hour      // nothing younger is deleted, whatever the properties say
+	sidecarAge        = 24 * time.Hour // a sidecar is older than its checkpoint, which may be about to be written
+	cleanUpBatch      = 1000           // keys of one delete
+	cleanUpObjectsMax = 10_000         // of one clean-up; the next checkpoint goes on
+)
+
+// CleanedUp says what a log clean-up did.
+type CleanedUp struct {
+	Start   Version // the checkpoint below which everything old enough goes; -1: nothing is due
+	Removed int     // objects
+}
+
+// CleanUp deletes what the log retention allows; s is the newest version. It runs by itself after each checkpoint,
+// unless delta.enableExpiredLogCleanup says otherwise.
+//
+// Protocol: "Metadata Cleanup". Rules: delta.md §4.
+// Errors: those of CheckWritable: a table that we may not write is not cleaned; a property that cannot be read;
+// [ErrCorruptLog] when the checkpoint that is to carry the log cannot be read: then nothing is deleted; the errors of the
+// store. After an error some of the objects may be gone, the oldest first.
+// Cost: a listing; where something is due a GET of a checkpoint, and one delete for each 1000 objects.
+func (l *Log) CleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
+	done, err := l.cleanUp(ctx, s)
+	if err != nil {
+		return done, l.named(fmt.Errorf("clean up the log: %w", err))
+	}
+	return done, nil
+}
+
+func (l *Log) cleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
+	done := &CleanedUp{Start: -1}
+	if err := s.CheckWritable(); err != nil {
+		return done, err
+	}
+	wanted, has := s.Property("delta.enableExpiredLogCleanup")
+	if has && !strings.EqualFold(wanted, "true") {
+		return done, nil
+	}
+	retention := time.Duration(DefaultLogRetention)
+	if text, has := s.Property("delta.logRetentionDuration"); has {
+		var err error
+		if retention, err = ParseInterval(text); err != nil { // nobody knows what was promised
+			return done, fmt.Errorf("delta.logRetentionDuration: %w", err)
+		}
+	}
+	tl, err := l.timeline(ctx)
+	if err != nil {
+		return done, err
+	}
+	now, err := l.storeNow(ctx, tl.listing)
+	if err != nil {
+		return done, err
+	}
+	keep, err := l.cleanUpStart(ctx, s, tl, now.Add(-retention).Truncate(24*time.Hour))
+	if err != nil || keep == nil {
+		return done, err
+	}
+	done.Start = keep.version
+	old := now.Add(-cleanUpAge)
+	if doomed := tl.listing.below(keep.version, old); len(doomed) > 0 {
+		if err := l.checkCarries(ctx, tl.listing, keep); err != nil {
+			return done, err
+		}
+		if err := l.deleteOldest(ctx, doomed, done); err != nil {
+			return done, err
+		}
+	}
+	if s.protocol.Supports(FeatureV2Checkpoint) {
+		return done, l.cleanUpSidecars(ctx, tl.listing, keep.version, now.Add(-sidecarAge), done)
+	}
+	return done, nil
+}
+
+// storeNow is the time by the clock that stamps the objects; where the store does not tell, the newest stamp, which is
+// no later.
+func (l *Log) storeNow(ctx context.Context, g *listing) (time.Time, error) {
+	var newest objectstore.Info
+	for _, info := range g.commits {
+		if info.Modified.After(newest.Modified) {
+			newest = info
+		}
+	}
+	if newest.Key == "" {
+		return time.Time{}, nil
+	}
+	info, err := l.store.Head(ctx, newest.Key)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the clock of the store: %w", err)
+	}
+	if info.Date.IsZero() {
+		return newest.Modified, nil
+	}
+	return info.Date, nil
+}
+
+// cleanUpStart is the newest complete checkpoint at or below the newest commit that is not newer than the cut-off; nil
+// where there is none, or where the commits after it are not all there.
+func (l *Log) cleanUpStart(ctx context.Context, s *Snapshot, tl *timeline, cutoff time.Time) (*checkpointFiles, error) {
+	if len(tl.versions) == 0 {
+		return nil, nil
+	}
+	last, err := l.versionAt(ctx, s, tl, cutoff.UnixMilli())
+	if errors.Is(err, ErrTimestampTooEarly) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := tl.listing.checkpoints
+	for i := len(all) - 1; i >= 0; i-- {
+		if c := &all[i]; c.version <= last && c.version >= tl.versions[0] {
+			return c, nil
+		}
+	}
+	return nil, nil
+}
+
+// below lists what goes when the log is to begin at version keep: commits, checkpoints and leftovers below it, and
+// compactions that start no later. Oldest first, and nothing from the first object on that is not older than before.
+func (g *listing) below(keep Version, before time.Time) []leftover {
+	var all []leftover
+	for v, info := range g.commits {
+		if v < keep {
+			all = append(all, leftover{v, info})
+		}
+	}
+	for _, c := range g.checkpoints {
+		for _, info := range c.objects {
+			if c.version < keep {
+				all = append(all, leftover{c.version, info})
+			}
+		}
+	}
+	for _, o := range g.leftovers {
+		if o.version < keep {
+			all = append(all, o)
+		}
+	}
+	for _, c := range g.compactions {
+		if c.from <= keep {
+			all = append(all, leftover{c.from, c.info})
+		}
+	}
+	// Of one version the commit goes before the checkpoint: what is left in between can still be read.
+	slices.SortFunc(all, func(a, b leftover) int {
+		return cmp.Or(cmp.Compare(a.version, b.version), cmp.Compare(rank(a.info.Key), rank(b.info.Key)), strings.Compare(a.info.Key, b.info.Key))
+	})
+	for i, o := range all {
+		if !o.info.Modified.Before(before) {
+			all = all[:i]
+			break
+		}
+	}
+	return all[:min(len(all), cleanUpObjectsMax)]
+}
+
+// rank orders the objects of one version.
+func rank(key string) int {
+	if strings.Contains(key[strings.LastIndexByte(key, '/')+1:], ".checkpoint.") {
+		return 1
+	}
+	return 0
+}
+
+// checkCarries reads the checkpoint that the log will begin with: once the commits are gone, nothing else can replace
+// it.
+func (l *Log) checkCarries(ctx context.Context, g *listing, keep *checkpointFiles) error {
+	_, err := l.replay(ctx, &segment{version: keep.version, checkpoint: keep, last: g.commits[keep.version], began: g.began})
+	if err != nil {
+		return fmt.Errorf("the log would begin with checkpoint %d: %w", keep.version, err)
+	}
+	return nil
+}
+
+// deleteOldest deletes in order, batch by batch.
+func (l *Log) deleteOldest(ctx context.Context, doomed []leftover, done *CleanedUp) error {
+	for from := 0; from < len(doomed); from += cleanUpBatch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var keys []string
+		for _, o := range doomed[from:min(from+cleanUpBatch, len(doomed))] {
+			keys = append(keys, o.info.Key)
+		}
+		if err := l.store.Delete(ctx, keys...); err != nil {
+			return fmt.Errorf("delete: %w", err)
+		}
+		done.Removed += len(keys)
+	}
+	return nil
+}
+
+// cleanUpSidecars deletes sidecars that are older than before and that no checkpoint from version keep on names.
+func (l *Log) cleanUpSidecars(ctx context.Context, g *listing, keep Version, before time.Time, done *CleanedUp) error {
+	prefix := l.Key(logFolder + "_sidecars/")
+	var doomed []leftover
+	for info, err := range l.store.List(ctx, prefix, "") {
+		if err != nil {
+			return fmt.Errorf("list sidecars: %w", err)
+		}
+		if name := info.Key[len(prefix):]; strings.HasSuffix(name, ".parquet") && !strings.Contains(name, "/") && info.Modified.Before(before) {
+			doomed = append(doomed, leftover{info: info})
+		}
+		if len(doomed) == cleanUpObjectsMax {
+			break
+		}
+	}
+	if len(doomed) == 0 {
+		return nil
+	}
+	named := map[string]bool{}
+	for i := range g.checkpoints {
+		if c := &g.checkpoints[i]; c.version >= keep {
+			keys, err := l.sidecarsOf(ctx, c)
+			if err != nil {
+				return err
+			}
+			for _, key := range keys {
+				named[key] = true
+			}
+		}
+	}
+	return l.deleteOldest(ctx, slices.DeleteFunc(doomed, func(o leftover) bool { return named[o.info.Key] }), done)
+}
