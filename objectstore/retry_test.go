@@ -193,7 +193,7 @@ func TestRetryWaitsLongerAndWithinBounds(t *testing.T) {
 // hanging takes long over every Head, as a store does that accepts connections and never answers.
 type hanging struct {
 	objectstore.Store
-	clock *clock.Stepping
+	clock *clock.Manual
 	heads int
 }
 
