@@ -80,6 +80,7 @@ type Request struct {
 	Select   []string  // models, as in pipeline.RunRequest; empty: all
 	AsOf     time.Time // zero: now
 	Key      string    // idempotency key: a second run with it answers what the first did
+	Restart  pipeline.Restart
 }
 
 // filled returns c with its defaults, or what is missing.

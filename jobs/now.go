@@ -60,7 +60,7 @@ func (c *Config) work(ctx, open context.Context, p *pipeline.Pipeline, run Run, 
 	}()
 	rec.add(event{Type: eventRunStarted, Run: run.ID, Pipeline: run.Pipeline})
 	report, err := c.Runner.Run(working, pipeline.RunRequest{
-		Run: run.ID, Pipeline: run.Pipeline, Select: run.Select, AsOf: run.AsOf,
+		Run: run.ID, Pipeline: run.Pipeline, Select: run.Select, AsOf: run.AsOf, Restart: run.restart(),
 		Execute: c.executor(open, p, run),
 		Observe: func(e pipeline.Event) {
 			if e.Type == pipeline.EventDone && e.Task != nil && e.Task.Status != pipeline.StatusNothing {

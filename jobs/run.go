@@ -16,6 +16,8 @@ import (
 
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/pipeline"
+	"github.com/lakectl/lakectl/txlog"
 )
 
 // Errors of runs.
@@ -48,7 +50,9 @@ type Run struct {
 	Slot      *time.Time `json:"slot,omitempty"`
 	AsOf      time.Time  `json:"as_of"` // fixed for the whole run: the slot, or when it was asked for
 	Select    []string   `json:"select,omitempty"`
-	Joined    string     `json:"joined,omitempty"` // the run that did the work of this slot, too
+	Refresh   bool       `json:"full_refresh,omitempty"`
+	ResumeAt  *int64     `json:"resume_at,omitempty"` // version of the source
+	Joined    string     `json:"joined,omitempty"`    // the run that did the work of this slot, too
 	Holder    string     `json:"holder"`
 	CreatedAt time.Time  `json:"created_at"`
 	Nonce     string     `json:"nonce"` // tells our own object, met after a lost reply, from another's
@@ -82,8 +86,22 @@ func (c *Config) manualRun(req Request) Run {
 		name, trigger = "key-"+hex.EncodeToString(sum[:16]), TriggerKey
 	}
 	r := c.newRun(req.Pipeline, name, trigger, nil, asOf.UTC().Truncate(time.Millisecond))
-	r.Select = req.Select
+	r.Select, r.Refresh = req.Select, req.Restart.FullRefresh
+	if v := req.Restart.ResumeAt; v != nil {
+		n := int64(*v)
+		r.ResumeAt = &n
+	}
 	return r
+}
+
+// restart is where the merges of the run begin.
+func (r Run) restart() pipeline.Restart {
+	out := pipeline.Restart{FullRefresh: r.Refresh}
+	if r.ResumeAt != nil {
+		v := txlog.Version(*r.ResumeAt)
+		out.ResumeAt = &v
+	}
+	return out
 }
 
 func (c *Config) newRun(pipeline, name, trigger string, slot *time.Time, asOf time.Time) Run {

@@ -92,7 +92,7 @@ func (r *Runner) bindModel(ctx context.Context, req RunRequest, m *Model, given 
 	}
 	t := &task{
 		r: r, s: &state{m: m, p: p, target: target}, rep: &TaskReport{}, relations: relations,
-		p: &Plan{Model: m.Name, Kind: m.Kind, Run: req.Run, AsOf: req.AsOf.UTC()},
+		p: &Plan{Model: m.Name, Kind: m.Kind, Run: req.Run, AsOf: req.AsOf.UTC(), Restart: req.Restart.mode()},
 	}
 	fields, err = t.bound(ctx)
 	return fields, true, err
@@ -132,7 +132,7 @@ func (t *task) stored(ctx context.Context) ([]txlog.Field, error) {
 		return fields, nil
 	}
 	spec := t.mergeSpec(fields)
-	if t.s.target == nil {
+	if t.s.target == nil || t.p.Restart == restartFull {
 		return slices.DeleteFunc(fields, func(f txlog.Field) bool { return !slices.Contains(spec.stored, f.Name) }), nil
 	}
 	have, err := t.s.target.Schema()

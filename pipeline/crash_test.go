@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -196,10 +198,13 @@ func TestKilledAtEveryPut(t *testing.T) {
 	}
 }
 
-// sound runs fsck over every table.
-func (l *lake) sound() {
+// sound runs fsck over these tables, those of the sweep when none is named.
+func (l *lake) sound(names ...string) {
 	l.t.Helper()
-	for name := range sweepTables {
+	if len(names) == 0 {
+		names = slices.Collect(maps.Keys(sweepTables))
+	}
+	for _, name := range names {
 		path, _ := pipeline.TablePath(name)
 		rep, err := table.Check(l.t.Context(), l.warehouse, path, table.Fsck{})
 		if err != nil {

@@ -31,6 +31,7 @@ type lake struct {
 	scratch   objectstore.Store
 	engine    table.Engine
 	runs      int
+	restart   pipeline.Restart
 }
 
 func newEngine(t *testing.T) table.Engine {
@@ -113,7 +114,7 @@ func (l *lake) tryWith(ctx context.Context, warehouse objectstore.Store) (*pipel
 	if err != nil {
 		return nil, err
 	}
-	return r.Run(ctx, pipeline.RunRequest{Run: fmt.Sprintf("p/manual-%d", l.runs), Pipeline: "p", AsOf: asOf})
+	return r.Run(ctx, pipeline.RunRequest{Run: fmt.Sprintf("p/manual-%d", l.runs), Pipeline: "p", AsOf: asOf, Restart: l.restart})
 }
 
 // run runs the pipeline and expects it to end like this: "silver.flights ok +3 ~0 -0", one line for each task.

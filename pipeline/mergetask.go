@@ -99,6 +99,11 @@ func (t *task) mergeSources(ctx context.Context) (changes PlanSource, gone table
 	if err != nil {
 		return changes, gone, err
 	}
+	if changes.After != nil && *changes.After == changes.pinned() {
+		schema, err := source.Schema()
+		t.relations[changes.Table] = table.Relation{Schema: schema} // nothing came since
+		return changes, gone, err
+	}
 	if changes.After == nil {
 		t.relations[changes.Table], _, err = source.Relation(ctx, table.ScanOptions{})
 		return changes, gone, err
@@ -313,7 +318,7 @@ func (t *task) mergeRows(ctx context.Context, s mergeSpec, v *verdicts, conditio
 	upto := int64(t.changesVersion())
 	reject := rejects{
 		judged: "SELECT * FROM " + relCandidates, fields: s.names, conditions: conditions, count: v.rejected,
-		source: quoteString(t.s.m.query.changesOf()), position: t.ownPosition(s.fields), version: &upto,
+		source: quoteString(t.s.m.query.changesOf()), position: t.ownPosition(s.fields), version: &upto, all: t.p.Restart == restartFull,
 	}
 	source := "SELECT " + stored + ", 'upsert' AS " + colOp + won
 	if recompute {
@@ -334,6 +339,9 @@ func (t *task) mergeRows(ctx context.Context, s mergeSpec, v *verdicts, conditio
 				table.Append{Source: t.query("SELECT " + stored + won)}, t.r.tableOptions())
 		},
 		change: func(ctx context.Context, target *table.Table) (*table.Change, error) {
+			if t.p.Restart == restartFull {
+				return target.PrepareOverwrite(ctx, t.r.o.Engine, table.Overwrite{Source: t.query("SELECT " + stored + won), OverwriteSchema: true})
+			}
 			return t.prepareMerge(ctx, s, target, source, recompute)
 		},
 		rejected: func(ctx context.Context) error { return t.quarantine(ctx, reject) },

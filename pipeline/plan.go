@@ -22,7 +22,8 @@ type Plan struct {
 	Target     PlanTarget      `json:"target"`
 	Quarantine *PlanQuarantine `json:"quarantine,omitempty"` // nil: the side table did not exist
 	Sources    []PlanSource    `json:"sources,omitempty"`
-	Files      []PlanFile      `json:"files,omitempty"` // KindIngest
+	Files      []PlanFile      `json:"files,omitempty"`   // KindIngest
+	Restart    string          `json:"restart,omitempty"` // KindMerge: full_refresh, resume_at; "": goes on where the table is
 
 	hash    string // of the object's bytes
 	resumed bool

@@ -124,7 +124,10 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (p *Plan, notes []st
 		}
 		notes = scan.notes()
 	}
-	if greatest > s.task {
+	if s.m.Kind == KindMerge {
+		fresh.Restart = req.Restart.mode()
+	}
+	if greatest > s.task && fresh.Restart == "" {
 		p, err := r.Load(ctx, PlanRef{Model: s.m.Name, N: greatest})
 		if err != nil && !errors.Is(err, ErrPlanNotFound) {
 			return nil, nil, err
@@ -139,7 +142,7 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (p *Plan, notes []st
 	case KindIngest:
 		work = r.planIngest(s, fresh, scan)
 	case KindMerge:
-		work, err = r.planMerge(ctx, s, fresh)
+		work, err = r.planMerge(ctx, s, fresh, req.ResumeAt)
 	case KindFull:
 		work, err = r.planFull(ctx, s, fresh, req.Landed)
 	}
@@ -236,7 +239,7 @@ func (r *Runner) fence(m *Model, p *Plan, s *txlog.Snapshot) error {
 		return fmt.Errorf("%w: plan %d expects plan %d, the table has plan %d", ErrSuperseded, p.N, p.Target.Task, task)
 	}
 	for _, src := range p.Sources {
-		if src.Mode != modeChanges {
+		if src.Mode != modeChanges || p.Restart != "" { // what a restart replaces, task alone stands for
 			continue
 		}
 		t, ok := s.Txn(r.sourceID(m, src.ID))

@@ -222,6 +222,73 @@ func TestSourceRewound(t *testing.T) {
 	}
 }
 
+// rewound is a lake whose bronze table was deleted and made again from other files.
+func rewound(t *testing.T) *lake {
+	t.Helper()
+	l := newLake(t, map[string]string{
+		"bronze/flights.ingest.yml": flightsIngest,
+		"silver/flights.sql":        "/* @lake\nkind: merge\nkey: [origin]\nsequence_by: [_file, _row]\nexpect: {sane: {sql: \"delay < 100\"}}\nquarantine: {max_ratio: 100%}\n@lake */\nSELECT origin, delay, _file, _row FROM bronze.flights",
+	})
+	l.land("dt=2001-02-01/a.csv", "date,delay,origin\n2001-02-01 06:00:00,5,LAX\n2001-02-01 06:00:00,500,JFK\n")
+	l.run("bronze.flights ok +2 ~0 -0", "silver.flights ok +1 ~0 -0 quarantine 1")
+	for info, err := range l.warehouse.List(t.Context(), "bronze/flights/", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.warehouse.Delete(t.Context(), info.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.landing.Delete(t.Context(), "dt=2001-02-01/a.csv"); err != nil {
+		t.Fatal(err)
+	}
+	l.land("dt=2001-02-02/b.csv", "date,delay,origin\n2001-02-01 06:00:00,7,SFO\n")
+	rep := l.run("bronze.flights ok +1 ~0 -0", "silver.flights failed config")
+	if want := "lakectl run p --select silver.flights --full-refresh "; !strings.HasPrefix(rep.Tasks[1].Hint, want) {
+		t.Errorf("hint is %q", rep.Tasks[1].Hint)
+	}
+	l.land("dt=2001-02-03/c.csv", "date,delay,origin\n2001-02-01 06:00:00,8,DEN\n")
+	l.run("bronze.flights ok +1 ~0 -0", "silver.flights failed config")
+	return l
+}
+
+// TestSourceRewoundHasWaysOut: a merge whose source was made anew failed for ever.
+func TestSourceRewoundHasWaysOut(t *testing.T) {
+	t.Run("full refresh", func(t *testing.T) {
+		l := rewound(t)
+		l.restart = pipeline.Restart{FullRefresh: true}
+		l.run("bronze.flights nothing", "silver.flights ok +2 ~0 -1")
+		l.want("silver.flights", "SELECT origin, delay FROM t ORDER BY 1", "DEN|8", "SFO|7")
+		l.want("silver.flights__quarantine", "SELECT count(*) FROM t", "0")
+		l.restart = pipeline.Restart{}
+		l.run("bronze.flights nothing", "silver.flights nothing")
+		l.land("dt=2001-02-04/d.csv", "date,delay,origin\n2001-02-01 06:00:00,9,DEN\n")
+		l.run("bronze.flights ok +1 ~0 -0", "silver.flights ok +0 ~1 -0")
+		// It is also how a SELECT with other columns gets into its table.
+		l.write("pipelines/p/silver/flights.sql", "/* @lake\nkind: merge\nkey: [origin]\nsequence_by: [_file, _row]\n@lake */\nSELECT origin, delay + 1 AS late, _file, _row FROM bronze.flights")
+		l.run("bronze.flights skipped (nothing was run: silver.flights cannot)", "silver.flights failed config")
+		l.restart = pipeline.Restart{FullRefresh: true}
+		l.run("bronze.flights nothing", "silver.flights ok +2 ~0 -2 superseded 1")
+		l.want("silver.flights", "SELECT origin, late FROM t ORDER BY 1", "DEN|10", "SFO|8")
+		l.sound("bronze.flights", "silver.flights", "silver.flights__quarantine")
+	})
+	t.Run("resume at", func(t *testing.T) {
+		l := rewound(t)
+		at := txlog.Version(0)
+		l.restart = pipeline.Restart{ResumeAt: &at}
+		l.run("bronze.flights nothing", "silver.flights ok +1 ~0 -0")
+		l.want("silver.flights", "SELECT origin, delay FROM t ORDER BY 1", "DEN|8", "LAX|5")
+		l.restart = pipeline.Restart{}
+		l.run("bronze.flights nothing", "silver.flights nothing")
+		at = 1 // the newest: nothing came since
+		l.restart = pipeline.Restart{ResumeAt: &at}
+		l.run("bronze.flights nothing", "silver.flights ok +0 ~0 -0")
+		at = 7
+		l.run("bronze.flights nothing", "silver.flights failed config")
+		l.sound("bronze.flights", "silver.flights", "silver.flights__quarantine")
+	})
+}
+
 // TestPlanObject: the plan is written once, in the form of the specification, and abandoned when the code changes.
 func TestPlanObject(t *testing.T) {
 	l := flights(t)

@@ -47,6 +47,7 @@ type TaskReport struct {
 	FinishedAt     time.Time `json:"finished_at"`
 	ErrorClass     Class     `json:"error_class,omitempty"`
 	Error          string    `json:"error,omitempty"`
+	Hint           string    `json:"hint,omitempty"` // the command that helps, where there is one
 
 	Resumed bool          `json:"resumed,omitempty"` // the plan was made by an earlier run or attempt
 	Rules   []RuleReport  `json:"rules,omitempty"`   // row rules that failed at least once

@@ -33,6 +33,9 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (*RunReport, error) {
 	if err != nil {
 		return nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
 	}
+	if err := req.Restart.check(models); err != nil {
+		return nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
+	}
 	if req.AsOf.IsZero() {
 		req.AsOf = r.o.Clock.Now()
 	}
@@ -95,16 +98,19 @@ func (w *walk) model(ctx context.Context, m *Model, slots chan struct{}) {
 		w.end(m, nil, w.cancelled(m, ctx.Err()))
 		return
 	}
-	landed, first := int64(0), true
+	landed, first, restart := int64(0), true, w.req.Restart
 	for range plansPerRun {
 		if ctx.Err() != nil {
 			w.end(m, nil, w.cancelled(m, ctx.Err()))
 			return
 		}
-		if landed = w.once(ctx, m, landed, first); landed == 0 {
+		rep := w.once(ctx, m, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name, Landed: landed, Restart: restart}, first)
+		if rep == nil {
 			return
 		}
-		first = false
+		if landed, first = rep.Plan, false; rep.Status != StatusSuperseded {
+			restart = Restart{}
+		}
 	}
 }
 
@@ -140,27 +146,27 @@ func (w *walk) cancelled(m *Model, err error) *TaskReport {
 	return &TaskReport{Run: w.req.Run, Model: m.Name, Kind: m.Kind, Status: StatusCancelled, ErrorClass: ClassOf(err), Error: err.Error(), StartedAt: now, FinishedAt: now}
 }
 
-// once plans and executes. It returns the plan that landed, 0 when there is no more to do.
-func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int64 {
+// once plans and executes. It returns the report of a plan that landed, nil when there is no more to do.
+func (w *walk) once(ctx context.Context, m *Model, req PlanRequest, first bool) *TaskReport {
 	w.observe(Event{Type: EventPlanning, Model: m.Name})
 	start := w.r.o.Clock.Now()
-	p, notes, err := w.r.planNoted(ctx, PlanRequest{Run: w.req.Run, AsOf: w.req.AsOf, Model: m.Name, Landed: landed})
+	p, notes, err := w.r.planNoted(ctx, req)
 	if err != nil {
 		rep := &TaskReport{
 			Run: w.req.Run, Model: m.Name, Kind: m.Kind, Engine: w.r.o.EngineName, Status: StatusFailed,
-			ErrorClass: ClassOf(err), Error: err.Error(), StartedAt: start, FinishedAt: w.r.o.Clock.Now(),
+			ErrorClass: ClassOf(err), Error: err.Error(), Hint: w.r.hint(m.Name, err), StartedAt: start, FinishedAt: w.r.o.Clock.Now(),
 		}
 		if errors.Is(err, context.Canceled) {
 			rep.Status = StatusCancelled
 		}
 		w.end(m, nil, rep)
-		return 0
+		return nil
 	}
 	if p == nil {
 		if first {
 			w.nothing(ctx, m, start, notes)
 		}
-		return 0
+		return nil
 	}
 	w.observe(Event{Type: EventPlanned, Model: m.Name, Plan: p})
 	rep, err := w.req.Execute(ctx, p)
@@ -179,17 +185,18 @@ func (w *walk) once(ctx context.Context, m *Model, landed int64, first bool) int
 		rep.Status, rep.Reason = StatusSuperseded, "a landing file changed while it was read; planned again"
 		rep.ErrorClass, rep.Error = "", ""
 	}
-	if rep.Status == StatusSuperseded && landed == p.N {
+	if rep.Status == StatusSuperseded && req.Landed == p.N {
 		// The plan that gave way comes back: planning and executing disagree, and would for ever.
 		rep.Status, rep.ErrorClass, rep.Error = StatusFailed, ClassConflict, fmt.Sprintf("%s plan %d: superseded again: %s", m.Name, p.N, rep.Reason)
 	}
 	w.end(m, p, rep)
 	switch rep.Status {
 	case StatusOK, StatusWarned, StatusSuperseded:
-		return p.N
+		rep.Plan = p.N
+		return rep
 	case StatusFailed, StatusSkipped, StatusCancelled, StatusNothing:
 	}
-	return 0
+	return nil
 }
 
 // changedMeanwhile tells whether an ingest failed because a landing file is no longer what its plan pins: then there is

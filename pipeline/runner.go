@@ -181,6 +181,7 @@ type PlanRequest struct {
 	// Landed is the last plan of the model that this run has landed, 0 for none. A full model that resumed a plan of
 	// an earlier run is not run again when nothing has changed since.
 	Landed int64
+	Restart
 }
 
 // RunRequest asks for one run of a pipeline.
@@ -191,6 +192,7 @@ type RunRequest struct {
 	// enabled models.
 	Select []string
 	AsOf   time.Time // zero: the clock's now
+	Restart
 	// Execute runs one plan; nil: Runner.Execute in this process. jobs gives one that starts a child or retries.
 	// It may be called from several goroutines at once, for different models.
 	Execute func(ctx context.Context, p *Plan) (*TaskReport, error)

@@ -11,8 +11,9 @@ import (
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// planMerge pins the sources of a merge. There is work when its changes source has a version that was not consumed.
-func (r *Runner) planMerge(ctx context.Context, s *state, p *Plan) (bool, error) {
+// planMerge pins the sources of a merge. There is work when its changes source has a version that was not consumed, and
+// in a restart.
+func (r *Runner) planMerge(ctx context.Context, s *state, p *Plan, resumeAt *txlog.Version) (bool, error) {
 	work := false
 	for _, name := range s.m.query.tables {
 		t, err := r.source(ctx, name)
@@ -25,12 +26,18 @@ func (r *Runner) planMerge(ctx context.Context, s *state, p *Plan) (bool, error)
 			p.Sources = append(p.Sources, PlanSource{Table: name, ID: snap.Metadata().ID, Mode: modePinned, Version: &v})
 			continue
 		}
-		after, err := r.consumed(s, name, snap)
+		after, err := resumeAt, error(nil)
+		switch {
+		case p.Restart == "":
+			after, err = r.consumed(s, name, snap)
+		case after != nil && *after > v:
+			err = fmt.Errorf("%w: --resume-at %d: %s has no such version, its newest is %d", errConfig, *after, name, v)
+		}
 		if err != nil {
 			return false, err
 		}
 		p.Sources = append(p.Sources, PlanSource{Table: name, ID: snap.Metadata().ID, Mode: modeChanges, After: after, Upto: &v})
-		work = after == nil || *after < v
+		work = p.Restart != "" || after == nil || *after < v
 	}
 	return work, nil
 }
@@ -42,7 +49,7 @@ func (r *Runner) consumed(s *state, name string, source *txlog.Snapshot) (*txlog
 		return nil, nil //nolint:nilnil // nothing consumed is an answer
 	}
 	own := r.sourceID(s.m, source.Metadata().ID)
-	if t, ok := target.Txn(own); ok {
+	if t, ok := target.Txn(own); ok && t.Version != forgotten {
 		v := txlog.Version(t.Version)
 		if v > source.Version() {
 			return nil, fmt.Errorf("%w: version %d of %s was consumed, it has %d now", ErrSourceRewound, v, name, source.Version())

@@ -44,7 +44,7 @@ func (r *Runner) Execute(ctx context.Context, p *Plan) (*TaskReport, error) {
 		return rep, failed(err)
 	case err != nil:
 		err = failed(fmt.Errorf("%s plan %d: %w", p.Model, p.N, err))
-		rep.Status, rep.ErrorClass, rep.Error = StatusFailed, ClassOf(err), err.Error()
+		rep.Status, rep.ErrorClass, rep.Error, rep.Hint = StatusFailed, ClassOf(err), err.Error(), r.hint(p.Model, err)
 		return rep, err
 	}
 	rep.Status = StatusOK
@@ -298,6 +298,9 @@ func (t *task) landOnce(ctx context.Context, steps landingSteps) (*table.Result,
 		if src.Mode == modeChanges && src.Upto != nil {
 			c.AddTxn(txlog.Txn{AppID: t.r.sourceID(t.s.m, src.ID), Version: int64(*src.Upto)})
 		}
+	}
+	for _, own := range t.forget() {
+		c.AddTxn(own)
 	}
 	c.SetExtra("lake", t.mark())
 	c.Fence(func(s *txlog.Snapshot) error { return t.r.fence(t.s.m, t.p, s) })

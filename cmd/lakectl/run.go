@@ -14,12 +14,15 @@ import (
 	"github.com/lakectl/lakectl/jobs"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/pipeline"
+	"github.com/lakectl/lakectl/txlog"
 )
 
 type runFlags struct {
 	selected []string
 	asOf     string
 	key      string
+	refresh  bool
+	resumeAt int64 // version of the source; -1: not given
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -29,7 +32,11 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run a pipeline once: load, merge and rebuild what is new",
 		Long: `run plans every model of PIPELINE, stages and checks its rows and commits them, upstream first. It may be interrupted
 or killed at any moment and run again: what the tables have already is not done twice. PIPELINE may be left out where
-the project has one.`,
+the project has one.
+
+A merge whose source was recreated or restored stops (source_rewound). --full-refresh computes the selected merges anew
+from all rows of their sources and replaces their rows in one commit; --resume-at keeps the rows of one merge and goes on
+behind that version of its source.`,
 		Example: `  lakectl run --project flights
   lakectl run flights --project flights --select silver.flights+ --output json`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -48,6 +55,8 @@ the project has one.`,
 	}
 	c.Flags().StringSliceVar(&f.selected, "select", nil, "only these models: names, patterns, +name with what it needs, name+ with what needs it")
 	c.Flags().StringVar(&f.asOf, "as-of", "", "the time that the run takes for now (default: now)")
+	c.Flags().BoolVar(&f.refresh, "full-refresh", false, "compute the selected merges anew; their rows and progress are replaced in one commit")
+	c.Flags().Int64Var(&f.resumeAt, "resume-at", -1, "take this version of its source for consumed by the one merge that is selected")
 	c.Flags().StringVar(&f.key, "idempotency-key", "", "a name for this run: the same key is not run twice")
 	return c
 }
@@ -144,7 +153,14 @@ func (a *app) runPipeline(ctx context.Context, name string, f runFlags) error {
 	if err := a.oneValue(); err != nil {
 		return err
 	}
-	request := jobs.Request{Select: f.selected, Key: f.key}
+	request := jobs.Request{Select: f.selected, Key: f.key, Restart: pipeline.Restart{FullRefresh: f.refresh}}
+	if f.resumeAt >= 0 && f.refresh {
+		return usagef("--full-refresh reads everything again, --resume-at only what is new: say one of them")
+	}
+	if f.resumeAt >= 0 {
+		v := txlog.Version(f.resumeAt)
+		request.Restart.ResumeAt = &v
+	}
 	if f.asOf != "" {
 		t, err := parseTime(f.asOf)
 		if err != nil {
@@ -313,7 +329,21 @@ func (s *runScreen) end(r *pipeline.RunReport) {
 		}
 	}
 	s.a.term.Printf("%s   %s   run %s\n", line, ui.Seconds(r.FinishedAt.Sub(r.StartedAt).Round(100*time.Millisecond)), r.Run)
-	if r.ExitCode() != exitDone {
+	if r.ExitCode() == exitDone {
+		return
+	}
+	told := false
+	for _, t := range r.Tasks {
+		if t.Hint != "" {
+			s.a.term.Notef("hint: %s\n", ui.Clean(t.Hint))
+			told = true
+		}
+	}
+	switch {
+	case told:
+	case r.ExitCode() == exitInterrupted:
+		s.a.term.Notef("hint: run the same command again: it does only what is left\n")
+	default:
 		s.a.term.Notef("hint: mend the cause and run the same command again: it does only what is left\n")
 	}
 }
