@@ -8,11 +8,11 @@ import (
 type broken struct {
 	name string
 
-	noSettle, nextVersion, takenIsLost            bool
-	vacuumIgnoresAge, vacuumLooksOnce             bool
-	leaseIsFence                                  bool
-	cleansYoung, noFreshness                      bool
-	asksPredecessor, orphansAreFine, doubtExpires bool
+	noSettle, nextVersion, takenIsLost       bool
+	vacuumIgnoresAge, vacuumLooksOnce        bool
+	leaseIsFence                             bool
+	cleansYoung, noFreshness                 bool
+	asksPredecessor, orphansAreFine, expires bool
 }
 
 // next lists what may happen in a state.
@@ -189,8 +189,9 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 	case landed:
 		outcome := acked
 		if s.now-a.at > freshFor && !b.noFreshness && !b.visible(&s, a.v) {
-			if outcome = expired; (a.doubt || s.slot[a.v] != w) && !b.doubtExpires {
-				outcome = unknown // it may have landed in time, and been cleaned up since
+			outcome = unknown // it may have been visible, and been cleaned up since
+			if b.expires {
+				outcome = expired
 			}
 		}
 		end(outcome)
@@ -198,24 +199,21 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 	}
 }
 
-// visible tells whether readers come to v, or came to it before clean-up removed what lies below: no gap follows, and
-// it is not younger than the commit after it, as one would be that was created where clean-up had made room.
+// visible tells whether readers surely come to v, or came to it before clean-up removed what lies below: no gap
+// follows, and every later commit is younger. One that was created where clean-up had made room is younger than they.
 func (b broken) visible(s *state, v byte) bool {
 	if b.asksPredecessor && s.slot[v-1] == 0 && s.checkpoint != v-1 {
 		return false
 	}
-	newest := v
-	for u := range byte(versions) {
-		if s.slot[u] != 0 {
-			newest = max(newest, u)
-		}
-	}
-	for u := v; u <= newest; u++ {
-		if s.slot[u] == 0 || !b.orphansAreFine && u > v && s.born[u] < s.born[u-1] {
+	gap := s.slot[v] == 0
+	for u := v + 1; u < versions; u++ {
+		if s.slot[u] == 0 {
+			gap = true
+		} else if gap || s.born[u] <= s.born[v] && !b.orphansAreFine {
 			return false
 		}
 	}
-	return true
+	return s.slot[v] != 0
 }
 
 func (b broken) send(s state, i int, emit func(string, state)) {

@@ -83,6 +83,7 @@ type world struct {
 	actors                            []int
 	crashes, twice, refusals, appends byte
 	vacuum                            bool
+	prologue                          []string // what happens first, as the search calls it
 }
 
 // worlds are searched one after the other; all rules are in force in each.
