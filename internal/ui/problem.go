@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Problem is an error in the words of the command: what happened, why, and what to try.
@@ -30,7 +31,13 @@ func (t *Terminal) Report(p Problem) {
 	}
 	fmt.Fprintf(t.Err, "%s %s\n", red, Clean(p.Message))
 	if p.Why != "" {
-		fmt.Fprintf(t.Err, "why: %s\n", Clean(p.Why))
+		for i, line := range strings.Split(strings.TrimSpace(p.Why), "\n") { // several problems, one line each
+			lead := "why: "
+			if i > 0 {
+				lead = "     "
+			}
+			fmt.Fprintf(t.Err, "%s%s\n", lead, Clean(line))
+		}
 	}
 	if p.Hint != "" {
 		fmt.Fprintf(t.Err, "%s %s\n", dim, Clean(p.Hint))

@@ -2,9 +2,10 @@ package ui
 
 import (
 	"bufio"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -21,7 +22,6 @@ type Rows struct {
 	person  *Terminal
 	out     *bufio.Writer
 	columns []Column
-	csv     *csv.Writer
 	count   int64
 	held    [][]string // table, markdown: rows that wait for widths
 	widths  []int
@@ -35,17 +35,40 @@ func (t *Terminal) NewRows(columns ...Column) *Rows {
 	r := &Rows{form: t.Format, person: t, out: bufio.NewWriter(t.Out), columns: columns}
 	switch r.form {
 	case JSON:
+		r.columns = distinct(columns)
 		r.out.WriteByte('[')
 	case CSV:
-		r.csv = csv.NewWriter(r.out)
-		names := make([]string, len(columns))
+		names := make([]any, len(columns))
 		for i, c := range columns {
 			names[i] = c.Name
 		}
-		_ = r.csv.Write(names) // the bufio.Writer remembers the error until Close
-	case Table, NDJSON, Markdown:
+		_ = r.writeCSV(names) // the bufio.Writer remembers the error until Close
+	case NDJSON:
+		r.columns = distinct(columns)
+	case Table, Markdown:
 	}
 	return r
+}
+
+// distinct numbers columns whose name stands before them already: an object has one value for a key.
+func distinct(columns []Column) []Column {
+	seen := map[string]bool{}
+	for _, c := range columns {
+		seen[c.Name] = true
+	}
+	out, used := slices.Clone(columns), map[string]bool{}
+	for i, c := range out {
+		name := c.Name
+		for n := 1; used[name]; n++ {
+			if next := c.Name + "_" + strconv.Itoa(n); !seen[next] {
+				name = next
+				seen[next] = true
+			}
+		}
+		used[name] = true
+		out[i].Name = name
+	}
+	return out
 }
 
 // Write adds one row: a value per column, of the types that table.Rows yields, or of any type that JSON knows.
@@ -55,13 +78,7 @@ func (r *Rows) Write(row []any) error {
 	case JSON, NDJSON:
 		return r.writeJSON(row)
 	case CSV:
-		cells := make([]string, len(row))
-		for i, v := range row {
-			if v != nil {
-				cells[i] = rawText(v)
-			}
-		}
-		return r.csv.Write(cells)
+		return r.writeCSV(row)
 	case Table, Markdown:
 	}
 	cells := make([]string, len(row))
@@ -78,6 +95,24 @@ func (r *Rows) Write(row []any) error {
 		return r.align()
 	}
 	return nil
+}
+
+// writeCSV writes one line. NULL is nothing at all, an empty text is a pair of quotes.
+func (r *Rows) writeCSV(row []any) error {
+	for i, v := range row {
+		if i > 0 {
+			r.out.WriteByte(',')
+		}
+		if v == nil {
+			continue
+		}
+		text := rawText(v)
+		if text == "" || text[0] == ' ' || text[0] == '\t' || strings.ContainsAny(text, ",\"\r\n") {
+			text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+		}
+		r.out.WriteString(text)
+	}
+	return r.out.WriteByte('\n')
 }
 
 func (r *Rows) writeJSON(row []any) error {
@@ -207,15 +242,13 @@ func (r *Rows) Close() error {
 			r.out.WriteByte('\n')
 		}
 		r.out.WriteString("]\n")
-	case CSV:
-		r.csv.Flush()
 	case Table, Markdown:
 		if r.widths == nil && len(r.columns) > 0 {
 			if err := r.align(); err != nil {
 				return err
 			}
 		}
-	case NDJSON:
+	case CSV, NDJSON:
 	}
 	return r.out.Flush()
 }

@@ -42,7 +42,9 @@ func rawText(v any) string {
 		return Instant(v)
 	case WallClock:
 		return v.String()
-	case fmt.Stringer: // txlog.Decimal, txlog.Date
+	case txlog.Date:
+		return day(v)
+	case fmt.Stringer: // txlog.Decimal
 		return v.String()
 	case []any, []table.MapEntry:
 		text, err := json.Marshal(jsonValue(v))
@@ -55,13 +57,34 @@ func rawText(v any) string {
 }
 
 // Instant prints a timestamp in UTC, with as many decimals as it needs.
-func Instant(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999999Z") }
+func Instant(t time.Time) string { return moment(t, "2006-01-02 15:04:05.999999Z") }
+
+// moment prints a time in a layout, and the two that DuckDB and Postgres set aside for infinity by their name.
+func moment(t time.Time, layout string) string {
+	switch t.UnixMicro() {
+	case math.MaxInt64:
+		return "infinity"
+	case -math.MaxInt64:
+		return "-infinity"
+	}
+	return t.UTC().Format(layout)
+}
+
+func day(d txlog.Date) string {
+	switch d {
+	case math.MaxInt32:
+		return "infinity"
+	case -math.MaxInt32:
+		return "-infinity"
+	}
+	return d.String()
+}
 
 // WallClock is a timestamp without a zone (timestamp_ntz): the reading of a clock on a wall.
 type WallClock time.Time
 
 // String prints the reading, with as many decimals as it needs.
-func (w WallClock) String() string { return time.Time(w).Format("2006-01-02 15:04:05.999999") }
+func (w WallClock) String() string { return moment(time.Time(w), "2006-01-02 15:04:05.999999") }
 
 func float(f float64, bits int) string {
 	switch {
@@ -84,11 +107,11 @@ func jsonValue(v any) any {
 	case txlog.Decimal:
 		return json.RawMessage(v.String())
 	case time.Time:
-		return v.UTC().Format("2006-01-02T15:04:05.999999Z")
+		return moment(v, "2006-01-02T15:04:05.999999Z")
 	case WallClock:
-		return time.Time(v).Format("2006-01-02T15:04:05.999999")
+		return moment(time.Time(v), "2006-01-02T15:04:05.999999")
 	case txlog.Date:
-		return v.String()
+		return day(v)
 	case []byte:
 		return base64.StdEncoding.EncodeToString(v)
 	case float32:
