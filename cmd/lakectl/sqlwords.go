@@ -54,19 +54,58 @@ func quotedEnd(sql string, i int) int {
 	return i
 }
 
-// travelClauses writes Spark's VERSION AS OF 3 and TIMESTAMP AS OF '…' as the AT clauses that the engine knows.
+// travelClauses writes Spark's VERSION AS OF 3 and TIMESTAMP AS OF '…' as the AT clauses that the engine knows, and
+// puts the alias after such a clause before it, where the engine wants it.
 func travelClauses(sql string) string {
 	version := regexp.MustCompile(`(?i)\b(?:for\s+)?(?:system_)?version\s+as\s+of\s+(\d+)`)
-	stamp := regexp.MustCompile(`(?i)\b(?:for\s+)?(?:system_time|timestamp)\s+as\s+of\s*$`)
+	stamp := regexp.MustCompile(`(?i)\b(?:for\s+)?(?:system_time|timestamp)\s+as\s+of\s*(?:timestamp(?:tz)?\s*)?$`)
+	typed := regexp.MustCompile(`(?i)\bat\s*\(\s*timestamp\s*=>\s*(?:timestamp(?:tz)?\s*)?$`)
+	atVersion := regexp.MustCompile(`(?i)\bat\s*\(\s*version\s*=>\s*\d+\s*\)\s*(?:as\s+)?([a-z_]\w*)`)
 	parts := sqlParts(sql)
 	for i := 0; i < len(parts); i += 2 {
 		parts[i] = version.ReplaceAllString(parts[i], "AT (VERSION => $1)")
-		if i+1 < len(parts) && strings.HasPrefix(parts[i+1], "'") && stamp.MatchString(parts[i]) {
+		parts[i] = atVersion.ReplaceAllStringFunc(parts[i], func(clause string) string {
+			at, alias := cutAlias(clause)
+			return alias + at
+		})
+		if i+2 >= len(parts) || !strings.HasPrefix(parts[i+1], "'") {
+			continue
+		}
+		if stamp.MatchString(parts[i]) {
 			parts[i] = stamp.ReplaceAllString(parts[i], "AT (TIMESTAMP => ")
-			parts[i+1] += ")"
+			parts[i+2] = ")" + parts[i+2]
+		}
+		if !typed.MatchString(parts[i]) {
+			continue
+		}
+		parts[i] = typed.ReplaceAllString(parts[i], "AT (TIMESTAMP => ")
+		end := regexp.MustCompile(`(?i)^\s*\)\s*(?:as\s+)?[a-z_]\w*`).FindString(parts[i+2])
+		if rest, alias := cutAlias(end); alias != "" {
+			parts[i] = strings.TrimSuffix(parts[i], "AT (TIMESTAMP => ") + alias + "AT (TIMESTAMP => "
+			parts[i+2] = rest + parts[i+2][len(end):]
 		}
 	}
 	return strings.Join(parts, "")
+}
+
+// cutAlias cuts the word after the parenthesis off a clause and returns it as "AS word "; "" when it is no alias but
+// the next word of the statement.
+func cutAlias(clause string) (rest, alias string) {
+	end := strings.LastIndexByte(clause, ')') + 1
+	words := strings.Fields(clause[end:])
+	if len(words) == 0 {
+		return clause, ""
+	}
+	next := []string{
+		"ANTI", "ASOF", "CROSS", "EXCEPT", "FETCH", "FULL", "GROUP", "HAVING", "INNER", "INTERSECT", "JOIN", "LEFT", "LIMIT",
+		"NATURAL", "OFFSET", "ON", "ORDER", "PIVOT", "POSITIONAL", "QUALIFY", "RIGHT", "SEMI", "TABLESAMPLE", "UNION", "UNPIVOT",
+		"USING", "WHERE", "WINDOW",
+	}
+	word := words[len(words)-1]
+	if len(words) == 1 && slices.Contains(next, strings.ToUpper(word)) {
+		return clause, ""
+	}
+	return clause[:end], "AS " + word + " "
 }
 
 // fileFunction returns the first of the functions that would read files past us, or "".

@@ -12,11 +12,19 @@ import (
 func TestTravelClauses(t *testing.T) {
 	for _, c := range [][2]string{
 		{"SELECT * FROM t VERSION AS OF 3", "SELECT * FROM t AT (VERSION => 3)"},
-		{"SELECT * FROM t FOR SYSTEM_VERSION AS OF 3 x", "SELECT * FROM t AT (VERSION => 3) x"},
-		{"SELECT * FROM t timestamp as of '2026-01-31' x", "SELECT * FROM t AT (TIMESTAMP => '2026-01-31') x"},
+		{"SELECT * FROM t FOR SYSTEM_VERSION AS OF 3 x", "SELECT * FROM t AS x AT (VERSION => 3)"},
+		{"SELECT * FROM t timestamp as of '2026-01-31' x", "SELECT * FROM t AS x AT (TIMESTAMP => '2026-01-31')"},
 		{"SELECT 'version as of 3' -- version as of 3", "SELECT 'version as of 3' -- version as of 3"},
 		{`SELECT "version as of 3", /* version as of 3 */ 1`, `SELECT "version as of 3", /* version as of 3 */ 1`},
 		{"SELECT 'it''s' FROM './t' VERSION AS OF 0", "SELECT 'it''s' FROM './t' AT (VERSION => 0)"},
+		// the alias after the clause
+		{"SELECT y.id FROM './t' VERSION AS OF 0 AS y WHERE y.id = 1", "SELECT y.id FROM './t' AS y AT (VERSION => 0) WHERE y.id = 1"},
+		{"FROM './t' AT (VERSION => 0) y", "FROM './t' AS y AT (VERSION => 0)"},
+		{"FROM './t' VERSION AS OF 0 JOIN './u' VERSION AS OF 1 u ON true", "FROM './t' AT (VERSION => 0) JOIN './u' AS u AT (VERSION => 1) ON true"},
+		{"FROM './t' VERSION AS OF 0\nWHERE true", "FROM './t' AT (VERSION => 0)\nWHERE true"},
+		{"FROM './t' TIMESTAMP AS OF '2026-01-01' AS y", "FROM './t' AS y AT (TIMESTAMP => '2026-01-01')"},
+		{"FROM './t' TIMESTAMP AS OF TIMESTAMP '2026-01-01' ORDER BY 1", "FROM './t' AT (TIMESTAMP => '2026-01-01') ORDER BY 1"},
+		{"FROM './t' AT (TIMESTAMP => TIMESTAMP '2026-01-01') y", "FROM './t' AS y AT (TIMESTAMP => '2026-01-01')"},
 	} {
 		if got := travelClauses(c[0]); got != c[1] {
 			t.Errorf("%s:\n got %s\nwant %s", c[0], got, c[1])
