@@ -201,15 +201,15 @@ func findingAdvice(class FindingClass) (FindingLevel, string) {
 	case TxnIDTwice:
 		return Damage, "one piece of work was committed twice; look at both versions with history and restore the one before the second"
 	case TaskWentBack:
-		return Warning, "another engine restored the table; tell the pipeline with --resume-at or --full-refresh"
+		return Warning, "another engine restored the table; look with history at what the task did before it"
 	case FeatureUndeclared:
-		return Damage, "readers that trust the protocol read this table wrongly; add the feature with alter"
+		return Damage, "readers that trust the protocol read this table wrongly; declare the feature with the engine that wrote the table"
 	case OrphanCommit:
 		return Warning, "a stalled writer came after log clean-up; its change is not part of the table, repeat it if it is missed"
 	case CheckpointDamaged, CheckpointLacksFile, CheckpointKeepsFile, CheckpointDiffers:
-		return Damage, "readers see the checkpoint instead of the commits; delete it and write a new one with lakectl checkpoint"
+		return Damage, "readers see the checkpoint instead of the commits; delete it as long as all commits below it are there; a later commit writes a new one"
 	case CheckpointPartGone:
-		return Warning, "readers ignore it; write a new one with lakectl checkpoint"
+		return Warning, "readers ignore it; delete its parts, a later commit writes a new one"
 	case HintAstray:
 		return Warning, "readers list the log instead; the next checkpoint repairs it"
 	case ChecksumDiffers:
