@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +81,7 @@ func rules() []rule {
 		{txlog.ErrVersionNotFound, exitNotFound, "%s has no such version", "lakectl history %s   # lists them"},
 		{txlog.ErrTimestampTooEarly, exitNotFound, "%s has no version that old", "lakectl history %s   # shows the times of the versions that are left"},
 		{txlog.ErrTimestampTooLate, exitNotFound, "%s has no version that new", "leave the time out to read the newest version"},
-		{txlog.ErrFileGone, exitNotFound, "a data file that %s needs is gone", "lakectl fsck %s   # lists what is missing; `lakectl restore` goes to an older version that is whole"},
+		{txlog.ErrFileGone, exitNotFound, "a data file that %s needs is gone", "lakectl fsck %s   # tells whether the newest version is whole; what a vacuum removed cannot be brought back"},
 		{txlog.ErrVersionGap, exitError, "the log of %s has a gap", "lakectl fsck %s   # a missing commit cannot be rebuilt: restore the object from a backup"},
 		{txlog.ErrInvalidProtocol, exitError, "%s has an invalid protocol action", "the table was written wrongly; ask whoever wrote it"},
 		{txlog.ErrDeletionVector, exitError, "a deletion vector of %s is damaged", "lakectl fsck %s   # and `lakectl restore %s --to VERSION` to go back before it"},
@@ -114,6 +116,9 @@ func rules() []rule {
 		{pipeline.ErrSuperseded, exitDone, "", ""},
 
 		{objectstore.ErrDenied, exitError, "the store refused the credentials for %s", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), or the rights of the folder"},
+		{fs.ErrPermission, exitError, "", ""}, // see local
+		{syscall.EROFS, exitError, "", ""},
+		{syscall.ENOSPC, exitError, "the disk is full: there is no space left for %s or for temporary files", "make room, then run the same command again"},
 		{objectstore.ErrNoBucket, exitNotFound, "the bucket or folder of %s does not exist", "create the bucket, or check the name and LAKE_S3_ENDPOINT"},
 		{objectstore.ErrUnsafeStore, exitError, "the store of %s ignores conditional writes: two writers would overwrite each other, so nothing is written", "use a store that honours If-None-Match (S3, MinIO, R2, …)"},
 		{objectstore.ErrUnsupported, exitError, "the store of %s cannot put an object only where none exists, which a Delta log needs", "use a store with conditional writes (S3, MinIO, R2, …); nothing was written"},
@@ -181,6 +186,10 @@ func (a *app) problem(err error) ui.Problem {
 		p.Code, p.Why = r.code, err.Error()
 		p.Message = strings.ReplaceAll(r.message, "%s", subject)
 		p.Hint = strings.ReplaceAll(r.hint, "%s", subject)
+		if local(err) && p.Code == exitError {
+			p.Message = "this user may not do that with the files of " + subject
+			p.Hint = "look at owner and rights of the folder (ls -ld), and whether its file system is mounted read-only"
+		}
 		if r.sentinel == txlog.ErrUnknown && a.txn != "" { //nolint:errorlint // the rule's own sentinel, not an error that came
 			p.Hint = "run the same command again: --txn " + a.txn + " keeps it from being applied twice"
 		}
@@ -199,6 +208,9 @@ func (a *app) problem(err error) ui.Problem {
 	}
 	return p
 }
+
+// local tells whether a file system refused, rather than a store: no credentials help.
+func local(err error) bool { return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) }
 
 func sqlHint(message string) string {
 	if strings.Contains(message, "not found") || strings.Contains(message, "does not exist") {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/lakectl/lakectl/internal/clock"
@@ -34,6 +36,15 @@ func TestExitCodes(t *testing.T) {
 		{&table.ConstraintError{Kind: "not null", Column: "id"}, exitCheck, "nothing was changed"},
 		{objectstore.ErrDenied, exitError, "credentials"},
 		{objectstore.ErrNoBucket, exitNotFound, "does not exist"},
+		{fmt.Errorf("%w: %w", objectstore.ErrDenied, syscall.EACCES), exitError, "hint: look at owner and rights"},
+		{fmt.Errorf("%w: %w", objectstore.ErrDenied, syscall.EROFS), exitError, "mounted read-only"},
+		{&fs.PathError{Op: "mkdir", Path: "x", Err: syscall.EACCES}, exitError, "hint: look at owner and rights"},
+		{&fs.PathError{Op: "mkdir", Path: "x", Err: syscall.ENOSPC}, exitError, "the disk is full"},
+		{objectstore.ErrNoSpace, exitError, "the disk is full"},
+		{fmt.Errorf("%w: %w", txlog.ErrFileGone, objectstore.ErrNotFound), exitNotFound, "is gone"},
+		{&table.SourceFileError{File: "a.csv", Line: 2, Reason: "a quote is never closed"}, exitError, "why: merge into ./t: a.csv, line 2: a quote"},
+		{&table.SQLError{Message: "date field value out of range", Data: true}, exitError, "error: a value does not fit its column"},
+		{&table.ValueError{Column: "id", Type: "int", Value: "3.7"}, exitError, `"3.7" does not fit column "id" (int)`},
 		{limits.Over("log_line_bytes", 2, 1), exitError, "limits.log_line_bytes"},
 		{&table.SQLError{Message: `column "x" not found`}, exitError, "the SQL is wrong"},
 		{errors.New("anything else"), exitError, "anything else"},

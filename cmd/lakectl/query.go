@@ -89,7 +89,7 @@ func (a *app) query(ctx context.Context, sql, zone string) error {
 	}
 	rows, err := engine.Query(ctx, r.query)
 	if err != nil {
-		return err
+		return r.gone(err)
 	}
 	out := a.term.NewRows(columnsFor(rows.Columns)...)
 	shape := ui.Shaper(rows.Columns)

@@ -34,6 +34,23 @@ type fileOptions struct {
 type reading struct {
 	query   table.Query
 	reports []*table.ScanReport // one for each table
+	tables  []*table.Table
+}
+
+// gone adds to an error about a vacuumed file which version was read, and how long removed files are kept.
+func (r *reading) gone(err error) error {
+	if !errors.Is(err, txlog.ErrFileGone) || len(r.tables) == 0 {
+		return err
+	}
+	read := make([]string, len(r.tables))
+	for i, t := range r.tables {
+		kept, set := t.Snapshot().Property("delta.deletedFileRetentionDuration")
+		if !set {
+			kept = "7 days"
+		}
+		read[i] = fmt.Sprintf("version %d of %s, which keeps removed files for %s", t.Snapshot().Version(), t.URL(), kept)
+	}
+	return fmt.Errorf("read %s: %w", strings.Join(read, "; "), err)
 }
 
 // files turns paths, globs and folders into one external relation. All have one format.
@@ -304,6 +321,7 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 		}
 		out.query.Relations[ref.Key()] = rel
 		out.reports = append(out.reports, report)
+		out.tables = append(out.tables, t)
 	}
 	return out, nil
 }

@@ -42,6 +42,9 @@ func (w *writeFlags) files(allText bool) (fileOptions, error) {
 		if !ok || name == "" {
 			return o, usagef("--csv-option: %q is not name=value", s)
 		}
+		if err := oneOf("csv-option", name, "delimiter", "quote", "escape", "header", "null_strings", "date_format", "timestamp_format"); err != nil {
+			return o, err
+		}
 		if o.options == nil {
 			o.options = map[string]string{}
 		}

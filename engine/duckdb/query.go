@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
 
+	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -176,6 +178,9 @@ func (b *bound) createViews(ctx context.Context, places []*place, folders []stri
 	for _, p := range places {
 		var err error
 		if p.paths, err = s.locate(ctx, p.relation.Files); err != nil {
+			if p.relation.External == nil && errors.Is(err, objectstore.ErrNotFound) {
+				err = fmt.Errorf("%w: %w", txlog.ErrFileGone, err)
+			}
 			return err
 		}
 	}
