@@ -47,7 +47,9 @@ func (l *loader) statement(ctx context.Context, m *Model) error {
 		return lookup(name)
 	})
 	if err != nil {
-		l.sqlProblem(m, CodeBadValue, offset, "%s", err)
+		if !l.broken { // else a variable may lack its value because of that
+			l.sqlProblem(m, CodeBadValue, offset, "%s", err)
+		}
 		return nil // it became a problem
 	}
 	s, err := l.o.Parser.Parse(ctx, table.Parse{SQL: sql, TimeZone: l.zoneOf(m)})
@@ -174,7 +176,9 @@ func (l *loader) expectations(ctx context.Context, m *Model) error {
 		}
 		condition, _, err := expandSQL(r.sql, canonicalMoment().lookup(l.project.vars))
 		if err != nil {
-			bad("%s", err)
+			if !l.broken {
+				bad("%s", err)
+			}
 			continue
 		}
 		s, err := l.o.Parser.Parse(ctx, table.Parse{SQL: "SELECT 1 FROM _lake.candidate WHERE (" + condition + "\n)", TimeZone: l.zoneOf(m)})
@@ -202,6 +206,9 @@ func (l *loader) expectations(ctx context.Context, m *Model) error {
 }
 
 func (l *loader) zoneOf(m *Model) string {
+	if l.broken { // the zone may be what is wrong
+		return "UTC"
+	}
 	p, _ := l.project.Pipeline(m.Pipeline)
 	return p.TimeZone
 }

@@ -101,3 +101,29 @@ func TestMacrosAndSelectors(t *testing.T) {
 		t.Fatalf("%+v %v", rep, err)
 	}
 }
+
+// TestProblemsOfAllFilesAtOnce: a mistake in lake.yml or in one front matter hid those in the SQL of other models.
+func TestProblemsOfAllFilesAtOnce(t *testing.T) {
+	l := flights(t)
+	l.write("lake.yml", string(l.files["lake.yml"].Data)+"wharehouse: 3\nvars: {x: {type: nosuch}}\n")
+	l.write("pipelines/p/pipeline.yml", "timezone: Mars/Olympus\n")
+	l.write("pipelines/p/silver/flights.sql", strings.Replace(silverFlights, "kind: merge", "kind: merg", 1))
+	l.write("pipelines/p/gold/delay.sql", "/* @lake\nkind: full\n@lake */\nSELECT ${x} AS x FROM silver.flights")
+	l.write("pipelines/p/gold/other.sql", "/* @lake\nkind: full\n@lake */\nSELECT FROM WHERE")
+	_, err := pipeline.Load(t.Context(), l.files, pipeline.LoadOptions{Dir: "/project", Parser: l.engine})
+	var problems *pipeline.Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("got %v", err)
+	}
+	var got []string
+	for _, p := range problems.List {
+		got = append(got, p.File+" "+p.Key+" "+p.Code)
+	}
+	want := []string{
+		"gold/other.sql  bad_value", "lake.yml wharehouse unknown_key", "lake.yml vars.x.type bad_value",
+		"pipelines/p/pipeline.yml timezone bad_value", "silver/flights.sql kind bad_value",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%v", diff, err)
+	}
+}

@@ -27,6 +27,7 @@ type loader struct {
 	project  *Project
 	lake     lakeFile
 	lakeYAML *decoder
+	broken   bool // the files have problems already: what SQL says of them may be a consequence
 }
 
 func (l *loader) load(ctx context.Context) (*Project, error) {
@@ -47,16 +48,14 @@ func (l *loader) load(ctx context.Context) (*Project, error) {
 		return nil, err
 	}
 	l.storage()
-	if err := l.problems.err(); err != nil {
-		return nil, err
-	}
 	if l.o.Parser != nil {
+		l.broken = len(l.problems.List) > 0
 		if err := l.graph(ctx); err != nil {
 			return nil, err
 		}
-		if err := l.problems.err(); err != nil {
-			return nil, err
-		}
+	}
+	if err := l.problems.err(); err != nil {
+		return nil, err
 	}
 	return l.project, nil
 }
@@ -153,6 +152,9 @@ func (l *loader) variables(d *decoder) {
 		}
 		if !given && spec.Default != nil {
 			text, given, key = string(*spec.Default), true, "vars."+name+".default"
+		}
+		if !given && env == "" {
+			continue // there is no environment that could give it, and that is told
 		}
 		if !given {
 			d.problem(key, CodeMissingKey, "has no value in environment %q and no default", env)

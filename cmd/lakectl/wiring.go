@@ -113,9 +113,11 @@ func (a *app) fullProject(ctx context.Context) (*pipeline.Project, error) {
 	if dir == "" {
 		return nil, noProject("this command")
 	}
-	if _, err := a.lake(ctx); err != nil { // the engine's bounds stand in lake.yml
+	var problems *pipeline.Problems
+	if _, err := a.lake(ctx); err != nil && !errors.As(err, &problems) { // the engine's bounds stand in lake.yml
 		return nil, err
 	}
+	// What is wrong with lake.yml comes again, together with what is wrong elsewhere.
 	engine, err := a.sqlEngine(ctx)
 	if err != nil {
 		return nil, err
