@@ -47,7 +47,9 @@ func TestIngestRescueAndPoison(t *testing.T) {
 	l.land("dt=2001-02-02/b.csv.gz", zipped("date,delay,origin\n2001-02-02 06:00:00,1,LAX\n")[:30])
 	l.land("dt=2001-02-03/c.csv", "<!DOCTYPE html><html><body>Service unavailable</body></html>")
 	l.land("dt=2001-02-04/d.csv", "")
-	l.run("bronze.flights ok +2 ~0 -0 quarantine 4 rescued 1 poison 2")
+	if rep := l.run("bronze.flights ok +2 ~0 -0 quarantine 4 rescued 1 poison 2"); rep.Tasks[0].RowsPoison != 2 {
+		t.Errorf("%d poison lines", rep.Tasks[0].RowsPoison)
+	}
 	l.want("bronze.flights", `SELECT date, delay, origin, _rescued, _row FROM t ORDER BY _row`,
 		`2001-02-01 06:00:00|NULL|LAX|{"gate":"B7","delay":"5.5","_file":"dt=2001-02-01/a.csv"}|1`,
 		`2001-02-01 08:00:00|2|S"O|NULL|4`)

@@ -223,7 +223,7 @@ func (t *task) load(ctx context.Context, schema *txlog.Schema, base string, d *d
 	if err != nil {
 		return err
 	}
-	t.rep.RowsRescued = v.extra[0]
+	t.rep.RowsRescued, t.rep.RowsPoison = v.extra[0], v.reasons[reasonParse]
 	if n := v.reasons[reasonContract]; n > 0 && (spec.columns == contractFreeze || spec.types == contractFreeze) {
 		return t.frozen(ctx, judged, n)
 	}

@@ -41,6 +41,7 @@ type TaskReport struct {
 	RowsRescued    int64     `json:"rows_rescued"`
 	FilesIn        int64     `json:"files_in"`
 	FilesPoison    int64     `json:"files_poison"`
+	RowsPoison     int64     `json:"rows_poison"` // lines that are no record of their format; in RowsQuarantine, too
 	BytesIn        int64     `json:"bytes_in"`
 	BytesWritten   int64     `json:"bytes_written"`
 	StartedAt      time.Time `json:"started_at"`

@@ -289,7 +289,10 @@ func (a *app) taskFacts(t *pipeline.TaskReport) []string {
 	var out []string
 	switch t.Kind {
 	case pipeline.KindIngest:
-		out = append(out, ui.Plural(t.FilesIn, "file"), ui.Plural(t.RowsAdded, "row"), ui.Count(t.RowsRescued)+" rescued", ui.Count(t.FilesPoison)+" poison")
+		out = append(out, ui.Plural(t.FilesIn, "file"), ui.Plural(t.RowsAdded, "row"), ui.Count(t.RowsRescued)+" rescued", ui.Count(t.FilesPoison+t.RowsPoison)+" poison")
+		if t.FilesPoison > 0 { // a line is one row; a file is all of its rows
+			out[len(out)-1] += " (" + ui.Plural(t.FilesPoison, "whole file") + ")"
+		}
 	case pipeline.KindMerge:
 		out = append(out, fmt.Sprintf("+%s ~%s -%s", ui.Count(t.RowsAdded), ui.Count(t.RowsUpdated), ui.Count(t.RowsDeleted)))
 		if t.RowsSuperseded > 0 {
