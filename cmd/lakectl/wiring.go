@@ -230,11 +230,20 @@ func localPath(address string) (string, error) {
 // openS3 opens a bucket prefix with the settings of lake.yml, or without one of the environment. A store that
 // ignores conditional writes is found by the first write, and refused.
 func (a *app) openS3(ctx context.Context, address string) (objectstore.Store, error) {
+	s, err := a.plainS3(ctx, address, 0)
+	if err != nil {
+		return nil, err
+	}
+	return objectstore.Probed(objectstore.Retry(s, objectstore.Policy{}, a.clock, a.rand), "", a.rand), nil
+}
+
+// plainS3 is openS3 without patience and without the look at conditional writes. A partSize of 0 is the usual one.
+func (a *app) plainS3(ctx context.Context, address string, partSize int64) (objectstore.Store, error) {
 	p, err := a.lake(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o := s3.Options{Clock: a.clock, Logger: a.logger()}
+	o := s3.Options{Clock: a.clock, Logger: a.logger(), PartSize: partSize}
 	if p != nil {
 		o.Endpoint, o.Region, o.PathStyle, o.Profile = p.Storage.Endpoint, p.Storage.Region, p.Storage.PathStyle, p.Storage.Profile
 	}
@@ -253,7 +262,7 @@ func (a *app) openS3(ctx context.Context, address string) (objectstore.Store, er
 		return nil, err
 	}
 	a.wiring.closers = append(a.wiring.closers, s.Close)
-	return objectstore.Probed(objectstore.Retry(s, objectstore.Policy{}, a.clock, a.rand), "", a.rand), nil
+	return s, nil
 }
 
 // sqlEngine opens DuckDB within the bounds of lake.yml.

@@ -85,6 +85,9 @@ func Open(dir string, maxBytes int64, o ...Options) (*Cache, error) {
 	return c, nil
 }
 
+// Dir is the folder of the cache.
+func (c *Cache) Dir() string { return c.dir }
+
 func (c *Cache) prepare(dir string) (err error) {
 	if err = os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -208,7 +208,9 @@ func TestWhatIsMissingIsFound(t *testing.T) {
 			return slices.DeleteFunc(all, func(i objectstore.Info) bool { return strings.HasSuffix(i.Key, "list/0003") })
 		}}, examine.NotSafe, []string{"list after write"}, nil},
 		{"lists without regard to case", odd{list: func(all []objectstore.Info) []objectstore.Info {
-			slices.SortStableFunc(all, func(a, b objectstore.Info) int { return strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key)) })
+			slices.SortStableFunc(all, func(a, b objectstore.Info) int {
+				return strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key))
+			})
 			return all
 		}}, examine.NotSafe, []string{"order of listings"}, nil},
 		{"cuts ranges wrongly", odd{get: offByOne}, examine.NotSafe, []string{"ranges"}, nil},
