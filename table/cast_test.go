@@ -12,7 +12,7 @@ import (
 // '3.7' became the integer 4, 1.239 the decimal 1.24 and '1e400' an infinity, without a word.
 func TestLossyValueIsNotRoundedSilently(t *testing.T) {
 	l := newLake(t)
-	tab := l.create("k string, id bigint, i int, d decimal(5,2), w decimal(38,10), x double, f float", table.Create{})
+	tab := l.create("k string, id bigint, i int, d decimal(5,2), w decimal(38,10), x double, f float, day date, at timestamp, wall timestamp_ntz", table.Create{})
 	for name, c := range map[string]struct {
 		column, value string
 		want          string // stored; "" is refused
@@ -29,6 +29,17 @@ func TestLossyValueIsNotRoundedSilently(t *testing.T) {
 		"text into the widest decimal":       {"w", "'1.23456789012'", ""},
 		"text beyond double":                 {"x", "'1e400'", ""},
 		"text beyond float":                  {"f", "'1e39'", ""},
+		"time of day into a date":            {"day", "TIMESTAMP '2024-01-01 10:00:00'", ""},
+		"time of day as text":                {"day", "'2024-01-01T10:00:00'", ""},
+		"integer beyond float":               {"f", "16777217::int", ""},
+		"bigint beyond double":               {"x", "9007199254740993::bigint", ""},
+		"infinite date":                      {"day", "'infinity'::date", ""},
+		"infinite timestamp":                 {"wall", "'infinity'::timestamp", ""},
+		"infinite timestamp with zone":       {"at", "'-infinity'::timestamptz", ""},
+		"midnight into a date":               {"day", "TIMESTAMP '2024-01-01 00:00:00'", "2024-01-01"},
+		"midnight as text":                   {"day", "'2024-01-01 00:00:00'", "2024-01-01"},
+		"integer that a float holds":         {"f", "16777216::int", "16777216.0"},
+		"largest int as double":              {"x", "2147483647", "2147483647.0"},
 		"text without a fraction":            {"i", "'3'", "3"},
 		"text with an empty fraction":        {"i", "' 3.0 '", "3"},
 		"text with an exponent":              {"i", "'2e3'", "2000"},
@@ -40,7 +51,7 @@ func TestLossyValueIsNotRoundedSilently(t *testing.T) {
 		"double as near as a double can be":  {"d", "0.1::double + 0.2::double", "0.30"},
 		"float as near as a float can be":    {"d", "1.24::float", "1.24"},
 		"text that fits the widest decimal":  {"w", "'1.2345678901'", "1.2345678901"},
-		"infinity that was meant":            {"x", "'Infinity'", "+Inf"},
+		"infinity that was meant":            {"x", "'Infinity'", "inf"},
 		"text that is rounded as doubles do": {"x", "'0.1000000000000000055511151231257827'", "0.1"},
 		"double that is rounded to a float":  {"f", "0.1::double", "0.1"},
 		"null":                               {"i", "NULL::varchar", "∅"},
@@ -50,7 +61,7 @@ func TestLossyValueIsNotRoundedSilently(t *testing.T) {
 			_, err := tab.Append(t.Context(), l.eng, table.Append{Source: source})
 			if c.want == "" {
 				var bad *table.ValueError
-				if !errors.As(err, &bad) || !errors.Is(err, table.ErrValue) || bad.Column != c.column || bad.Value == "" || !strings.Contains(c.value, bad.Value) && bad.Value != "1.239" {
+				if !errors.As(err, &bad) || !errors.Is(err, table.ErrValue) || bad.Column != c.column || bad.Value == "" || !strings.Contains(c.value, bad.Value) {
 					t.Fatalf("error %v, want a value error of column %s", err, c.column)
 				}
 				return
@@ -61,7 +72,7 @@ func TestLossyValueIsNotRoundedSilently(t *testing.T) {
 			if err := tab.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if rows := l.rows(tab, "k", c.column); !slices.Contains(rows, name+" "+c.want) {
+			if rows := l.rows(tab, "k", "CAST("+c.column+" AS VARCHAR)"); !slices.Contains(rows, name+" "+c.want) {
 				t.Errorf("rows %q, want %q with %s", rows, name, c.want)
 			}
 		})
