@@ -97,7 +97,7 @@ func (a *app) findFiles(ctx context.Context, w string) ([]table.RelationFile, er
 	if err != nil {
 		return nil, err
 	}
-	if !strings.ContainsAny(name, "*?[") && name != "" {
+	if name != "" { // an exact name wins over the same text as a pattern
 		info, err := store.Head(ctx, name)
 		if err == nil {
 			return []table.RelationFile{{Store: store, Key: name, Size: info.Size, ETag: info.ETag}}, nil
@@ -105,7 +105,9 @@ func (a *app) findFiles(ctx context.Context, w string) ([]table.RelationFile, er
 		if !errors.Is(err, objectstore.ErrNotFound) && !errors.Is(err, objectstore.ErrInvalidKey) {
 			return nil, fmt.Errorf("read %s: %w", w, err)
 		}
-		name += "/"
+		if !strings.ContainsAny(name, "*?[") {
+			name += "/"
+		}
 	}
 	prefix, pattern := name, ""
 	if strings.ContainsAny(name, "*?[") {

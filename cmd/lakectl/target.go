@@ -39,6 +39,9 @@ func parseWord(s string) (word, error) {
 	if err != nil {
 		return word{}, err
 	}
+	if rest, s3 := strings.CutPrefix(text, "s3:"); s3 && strings.Trim(rest, "/") == "" {
+		return word{}, usageHint(fmt.Sprintf("%q names no bucket", text), "s3://BUCKET/PATH")
+	}
 	w := word{text: text, version: version, time: at}
 	if strings.ContainsAny(text, `/\*?[`) || text == "." || text == ".." || fileFormat(text) != "" {
 		w.kind = wordPath

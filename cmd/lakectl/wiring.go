@@ -271,7 +271,11 @@ func (a *app) sqlEngine(ctx context.Context) (*duckdb.Engine, error) {
 		return a.wiring.engine, nil
 	}
 	p, err := a.lake(ctx)
-	if err != nil {
+	var problems *pipeline.Problems
+	if errors.As(err, &problems) { // paths need no lake.yml; whoever needs a name of it asks again, and is told
+		a.wiring.looked = false
+		a.term.Warnf("lake.yml has problems; the SQL engine runs with its default bounds")
+	} else if err != nil {
 		return nil, err
 	}
 	scratch, err := a.scratchDir()

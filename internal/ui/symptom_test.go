@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"math"
+	"os"
 	"testing"
 	"time"
 
@@ -66,5 +67,17 @@ func TestReportGivesEachProblemItsLine(t *testing.T) {
 	term.Report(Problem{Message: "2 problems", Why: "a.yml:1: x\nhint: y\x1b", Hint: "z"})
 	if want := "error: 2 problems\nwhy: a.yml:1: x\n     hint: y\\x1b\nhint: z\n"; errOut.String() != want {
 		t.Errorf("got %q, want %q", errOut, want)
+	}
+}
+
+// With its input from the null device, a query showed a prompt.
+func TestNullDeviceIsNoTerminal(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // read only
+	if IsTerminal(os.NewFile(f.Fd(), "/dev/stdin")) {
+		t.Error("the null device is taken for a terminal")
 	}
 }

@@ -55,7 +55,10 @@ func IsTerminal(stream any) bool {
 	if err != nil {
 		return false
 	}
-	return info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+	if null, err := os.Stat(os.DevNull); err == nil && os.SameFile(info, null) {
+		return false
+	}
+	return info.Mode()&os.ModeCharDevice != 0
 }
 
 // Machine tells whether a program reads the output.
