@@ -132,7 +132,7 @@ func (t *task) stored(ctx context.Context) ([]txlog.Field, error) {
 		return fields, nil
 	}
 	spec := t.mergeSpec(fields)
-	if t.s.target == nil || t.p.Restart == restartFull {
+	if t.s.target == nil || t.p.Restart == RestartFull {
 		return slices.DeleteFunc(fields, func(f txlog.Field) bool { return !slices.Contains(spec.stored, f.Name) }), nil
 	}
 	have, err := t.s.target.Schema()

@@ -318,7 +318,7 @@ func (t *task) mergeRows(ctx context.Context, s mergeSpec, v *verdicts, conditio
 	upto := int64(t.changesVersion())
 	reject := rejects{
 		judged: "SELECT * FROM " + relCandidates, fields: s.names, conditions: conditions, count: v.rejected,
-		source: quoteString(t.s.m.query.changesOf()), position: t.ownPosition(s.fields), version: &upto, all: t.p.Restart == restartFull,
+		source: quoteString(t.s.m.query.changesOf()), position: t.ownPosition(s.fields), version: &upto, all: t.p.Restart == RestartFull,
 	}
 	source := "SELECT " + stored + ", 'upsert' AS " + colOp + won
 	if recompute {
@@ -339,7 +339,7 @@ func (t *task) mergeRows(ctx context.Context, s mergeSpec, v *verdicts, conditio
 				table.Append{Source: t.query("SELECT " + stored + won)}, t.r.tableOptions())
 		},
 		change: func(ctx context.Context, target *table.Table) (*table.Change, error) {
-			if t.p.Restart == restartFull {
+			if t.p.Restart == RestartFull {
 				return target.PrepareOverwrite(ctx, t.r.o.Engine, table.Overwrite{Source: t.query("SELECT " + stored + won), OverwriteSchema: true})
 			}
 			return t.prepareMerge(ctx, s, target, source, recompute)

@@ -27,6 +27,7 @@ type state struct {
 	quarantine *table.Table // nil: not created yet
 	task       int64        // last landed plan
 	sideTask   int64        // last plan that wrote the quarantine table
+	preview    bool         // nothing may be written
 }
 
 func (r *Runner) state(ctx context.Context, name string) (*state, error) {
@@ -98,6 +99,7 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (p *Plan, notes []st
 	if err != nil {
 		return nil, nil, err
 	}
+	s.preview = req.preview
 	code, err := r.code(s.m)
 	if err != nil {
 		return nil, nil, err
@@ -150,6 +152,12 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (p *Plan, notes []st
 		return nil, notes, err
 	}
 	fresh.N = 1 + max(greatest, s.task, s.sideTask)
+	if req.preview {
+		if scan != nil && len(scan.files) > len(fresh.Files) {
+			notes = append(notes, fmt.Sprintf("landing files for later plans of the run: %d", len(scan.files)-len(fresh.Files)))
+		}
+		return fresh, notes, nil
+	}
 	p, err = r.create(ctx, fresh)
 	return p, notes, err
 }

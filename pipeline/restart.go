@@ -22,16 +22,16 @@ type Restart struct {
 
 // The values of Plan.Restart.
 const (
-	restartFull   = "full_refresh"
-	restartResume = "resume_at"
+	RestartFull   = "full_refresh"
+	RestartResume = "resume_at"
 )
 
 func (r Restart) mode() string {
 	switch {
 	case r.FullRefresh:
-		return restartFull
+		return RestartFull
 	case r.ResumeAt != nil:
-		return restartResume
+		return RestartResume
 	}
 	return ""
 }

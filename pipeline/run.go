@@ -22,22 +22,9 @@ const plansPerRun = 100_000
 //
 // Failures of tasks are in the report; the error is about the request itself.
 func (r *Runner) Run(ctx context.Context, req RunRequest) (*RunReport, error) {
-	p, ok := r.o.Project.Pipeline(req.Pipeline)
-	if !ok {
-		return nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run: %w: there is no pipeline %q", errConfig, req.Pipeline)}
-	}
-	if req.Run == "" {
-		return nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run: %w: the run has no id", errConfig)}
-	}
-	models, err := p.selected(req.Select)
+	p, models, err := r.request(&req)
 	if err != nil {
-		return nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
-	}
-	if err := req.Restart.check(models); err != nil {
-		return nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
-	}
-	if req.AsOf.IsZero() {
-		req.AsOf = r.o.Clock.Now()
+		return nil, err
 	}
 	if req.Execute == nil {
 		req.Execute = r.Execute
@@ -65,6 +52,28 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (*RunReport, error) {
 	wg.Wait()
 	w.rep.FinishedAt = r.o.Clock.Now()
 	return w.rep, nil
+}
+
+// request checks a request, fills in its time and finds its models.
+func (r *Runner) request(req *RunRequest) (*Pipeline, []*Model, error) {
+	p, ok := r.o.Project.Pipeline(req.Pipeline)
+	if !ok {
+		return nil, nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run: %w: there is no pipeline %q", errConfig, req.Pipeline)}
+	}
+	if req.Run == "" {
+		return nil, nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run: %w: the run has no id", errConfig)}
+	}
+	models, err := p.selected(req.Select)
+	if err != nil {
+		return nil, nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
+	}
+	if err := req.Restart.check(models); err != nil {
+		return nil, nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
+	}
+	if req.AsOf.IsZero() {
+		req.AsOf = r.o.Clock.Now()
+	}
+	return p, models, nil
 }
 
 // walk is one run under way.

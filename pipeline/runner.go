@@ -182,6 +182,8 @@ type PlanRequest struct {
 	// an earlier run is not run again when nothing has changed since.
 	Landed int64
 	Restart
+
+	preview bool // nothing is written
 }
 
 // RunRequest asks for one run of a pipeline.

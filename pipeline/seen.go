@@ -81,7 +81,7 @@ func (r *Runner) landedFiles(ctx context.Context, s *state) (map[string]string, 
 			files[f.Key] = f.ETag
 		}
 	}
-	if whole && len(chain) >= seenEvery {
+	if whole && len(chain) >= seenEvery && !s.preview {
 		if err := r.writeSeen(ctx, s, files); err != nil {
 			r.o.Logger.WarnContext(ctx, "write down what was loaded", "model", s.m.Name, "plan", s.task, "err", err)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/lakectl/lakectl/internal/ui"
 	"github.com/lakectl/lakectl/jobs"
 	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/objectstore/mem"
 	"github.com/lakectl/lakectl/pipeline"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -22,6 +24,7 @@ type runFlags struct {
 	asOf     string
 	key      string
 	refresh  bool
+	dryRun   bool
 	resumeAt int64 // version of the source; -1: not given
 }
 
@@ -38,7 +41,7 @@ A merge whose source was recreated or restored stops (source_rewound). --full-re
 from all rows of their sources and replaces their rows in one commit; --resume-at keeps the rows of one merge and goes on
 behind that version of its source.`,
 		Example: `  lakectl run --project flights
-  lakectl run flights --project flights --select silver.flights+ --output json`,
+  lakectl run flights --project flights --select silver.flights+ --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -55,13 +58,14 @@ behind that version of its source.`,
 	}
 	c.Flags().StringSliceVar(&f.selected, "select", nil, "only these models: names, patterns, +name with what it needs, name+ with what needs it")
 	c.Flags().StringVar(&f.asOf, "as-of", "", "the time that the run takes for now (default: now)")
+	c.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be planned, and do nothing")
 	c.Flags().BoolVar(&f.refresh, "full-refresh", false, "compute the selected merges anew; their rows and progress are replaced in one commit")
 	c.Flags().Int64Var(&f.resumeAt, "resume-at", -1, "take this version of its source for consumed by the one merge that is selected")
 	c.Flags().StringVar(&f.key, "idempotency-key", "", "a name for this run: the same key is not run twice")
 	return c
 }
 
-// project is everything that run, serve and task need.
+// projectWiring is everything that run, serve and task need.
 type projectWiring struct {
 	project *pipeline.Project
 	store   objectstore.Store
@@ -70,14 +74,18 @@ type projectWiring struct {
 }
 
 // wireProject loads the project and wires its engine and stores.
-func (a *app) wireProject(ctx context.Context) (*projectWiring, error) {
+func (a *app) wireProject(ctx context.Context, writes bool) (*projectWiring, error) {
 	p, err := a.fullProject(ctx)
 	if err != nil {
 		return nil, err
 	}
 	w := &projectWiring{project: p}
 	a.subject = p.Env.Warehouse
-	if w.store, err = a.openStore(ctx, p.Env.Warehouse, true); err != nil {
+	w.store, err = a.openStore(ctx, p.Env.Warehouse, writes)
+	if errors.Is(err, objectstore.ErrNoBucket) && !writes && strings.HasPrefix(p.Env.Warehouse, "file://") {
+		w.store, err = mem.New("warehouse"), nil // nothing was built yet, and looking is not to begin it
+	}
+	if err != nil {
 		return nil, err
 	}
 	engine, err := a.sqlEngine(ctx)
@@ -168,7 +176,10 @@ func (a *app) runPipeline(ctx context.Context, name string, f runFlags) error {
 		}
 		request.AsOf = t
 	}
-	w, err := a.wireProject(ctx)
+	if f.dryRun && f.key != "" {
+		return usagef("--idempotency-key does nothing with --dry-run")
+	}
+	w, err := a.wireProject(ctx, !f.dryRun)
 	if err != nil {
 		return err
 	}
@@ -176,6 +187,9 @@ func (a *app) runPipeline(ctx context.Context, name string, f runFlags) error {
 		return err
 	}
 	a.subject = request.Pipeline
+	if f.dryRun {
+		return a.previewRun(ctx, w.runner, request)
+	}
 	screen := &runScreen{a: a, people: !a.term.Machine()}
 	w.config.Observe = screen.observe
 	stop := a.term.Progress(ctx, a.clock, "running "+request.Pipeline, screen.working)

@@ -35,7 +35,7 @@ a second one ends it at once.`,
 
 func (a *app) serve(ctx context.Context, grace time.Duration) error {
 	a.serving = true
-	w, err := a.wireProject(ctx)
+	w, err := a.wireProject(ctx, true)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (a *app) taskCommand() *cobra.Command {
 		Args:   exactly("PLAN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.subject, a.serving, a.halfThreads = args[0], true, low
-			w, err := a.wireProject(cmd.Context())
+			w, err := a.wireProject(cmd.Context(), true)
 			if err != nil {
 				return err
 			}
