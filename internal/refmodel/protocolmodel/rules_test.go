@@ -18,7 +18,7 @@ type broken struct {
 // next lists what may happen in a state.
 func (b broken) next(s state, yield func(label string, next state)) {
 	emit := func(label string, n state) { n.tidy(); yield(label, n) }
-	if s.now < ticks {
+	if s.now < s.ticks {
 		n := s
 		n.now++
 		emit("half an hour passes", n)

@@ -73,6 +73,7 @@ type state struct {
 	vacuum          byte        // 0 idle, 1 has a snapshot, 2 has its list, 3 done
 	live, doomed    byte        // bit sets of works
 	crashes, twice  byte        // left to spend
+	ticks           byte        // the time at which the world ends
 	refusals        byte
 	appends         byte // of others, left
 }
@@ -83,22 +84,23 @@ type world struct {
 	actors                            []int
 	crashes, twice, refusals, appends byte
 	vacuum                            bool
+	ticks                             byte     // half hours
 	prologue                          []string // what happens first, as the search calls it
 }
 
 // worlds are searched one after the other; all rules are in force in each.
 func worlds() []world {
 	return []world{
-		{name: "two schedulers", actors: []int{0, 1}, crashes: 1, twice: 1, refusals: 1},
-		{name: "scheduler and writer", actors: []int{0, 2}, crashes: 1, twice: 1, appends: 1},
-		{name: "stalled writer and clean-up", actors: []int{2}, twice: 1, refusals: 1, appends: 4},
-		{name: "stalled writers and clean-up", actors: []int{0, 2}, appends: 3},
-		{name: "vacuum", actors: []int{0, 2}, crashes: 1, twice: 1, vacuum: true},
+		{name: "two schedulers", actors: []int{0, 1}, crashes: 1, twice: 1, refusals: 1, ticks: 4},
+		{name: "scheduler and writer", actors: []int{0, 2}, crashes: 1, appends: 1, ticks: 1},
+		{name: "stalled writer and clean-up", actors: []int{2}, twice: 1, refusals: 1, appends: 4, ticks: 4},
+		{name: "stalled writers and clean-up", actors: []int{0, 2}, appends: 2, ticks: 2},
+		{name: "vacuum", actors: []int{2}, refusals: 1, vacuum: true, ticks: 4},
 	}
 }
 
 func (w world) start() state {
-	s := state{holder: nobody, crashes: w.crashes, twice: w.twice, refusals: w.refusals, appends: w.appends, vacuum: 3}
+	s := state{holder: nobody, crashes: w.crashes, twice: w.twice, refusals: w.refusals, appends: w.appends, ticks: w.ticks, vacuum: 3}
 	if w.vacuum {
 		s.vacuum = 0
 	}
