@@ -253,7 +253,9 @@ func (t *task) textRow(ctx context.Context, w *textWriter, l *landedFile, n int,
 		extra = append(extra, pair{l.header[i], text})
 	}
 	if most := t.r.o.Project.Limits.RescuedBytes; int64(size) > most {
-		return limits.Over("rescued_bytes", int64(size), most)
+		clear(w.row[2:])
+		w.row[2], w.row[3] = limits.Over("rescued_bytes", int64(size), most).Error(), strings.ToValidUTF8(string(rec.raw[:min(len(rec.raw), rawBytesMax)]), "\ufffd")
+		return w.write(ctx, w.row)
 	}
 	if len(extra) > 0 {
 		w.row[4] = pairsJSON(extra)

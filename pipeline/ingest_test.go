@@ -71,6 +71,19 @@ func TestIngestCarriageReturnsLoadAllRows(t *testing.T) {
 	l.want("bronze.flights__quarantine", "SELECT _reason, _raw FROM t ORDER BY _position", "parse|nonsense", "poison_file|NULL")
 }
 
+// TestIngestOverLimitsStopsNothing: one file with too many columns, or one line with too much in unknown ones, kept
+// everything else from being loaded, run after run.
+func TestIngestOverLimitsStopsNothing(t *testing.T) {
+	l := newLake(t, map[string]string{"bronze/flights.ingest.yml": flightsIngest})
+	l.write("lake.yml", string(l.files["lake.yml"].Data)+"limits: {columns: 20, rescued_bytes: 10}\n")
+	l.land("dt=2001-02-01/a.csv", "date,delay,origin,x\n2001-02-01 06:00:00,5,LAX,123456789012\n2001-02-01 07:00:00,6,SFO,1\n")
+	l.land("dt=2001-02-02/b.csv", "date,delay,origin"+strings.Repeat(",a", 30)+"\n")
+	l.run("bronze.flights ok +1 ~0 -0 quarantine 2 rescued 1 poison 1")
+	l.want("bronze.flights__quarantine", "SELECT _reason, left(_detail, 20), left(_raw, 19) FROM t ORDER BY _position",
+		"parse|limit rescued_bytes:|2001-02-01 06:00:00", "poison_file|limit columns: 33 is|NULL")
+	l.run("bronze.flights nothing")
+}
+
 func TestIngestReload(t *testing.T) {
 	l := newLake(t, map[string]string{"bronze/flights.ingest.yml": flightsIngest})
 	l.land("dt=2001-02-01/a.csv", "date,delay,origin\n2001-02-01 06:00:00,5,LAX\nbroken\n")

@@ -102,7 +102,8 @@ func (l *landedFile) begin(r *Runner, spec *ingestSpec, key string) error {
 
 func (l *landedFile) setHeader(fields []string, most limits.Limits) error {
 	if n := int64(len(fields)); n > most.Columns {
-		return limits.Over("columns", n, most.Columns)
+		// Text only: the file is broken, and the others of the plan go on.
+		return errors.New(limits.Over("columns", n, most.Columns).Error())
 	}
 	seen := map[string]bool{}
 	l.header = make([]string, len(fields))

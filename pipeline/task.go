@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
@@ -37,7 +38,7 @@ func (r *Runner) Execute(ctx context.Context, p *Plan) (*TaskReport, error) {
 	rep.FinishedAt = r.o.Clock.Now()
 	switch {
 	case errors.Is(err, ErrSuperseded):
-		rep.Status, rep.Reason = StatusSuperseded, err.Error()
+		rep.Status, rep.Reason = StatusSuperseded, strings.TrimPrefix(err.Error(), ErrSuperseded.Error()+": ")
 		return rep, nil
 	case err != nil && errors.Is(err, context.Canceled):
 		rep.Status, rep.ErrorClass, rep.Error = StatusCancelled, ClassOf(err), err.Error()
