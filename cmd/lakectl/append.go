@@ -89,7 +89,7 @@ func (a *app) append(ctx context.Context, target string, sources []string, f app
 	}
 	change, err := prepare()
 	if err != nil {
-		return err
+		return a.placed(ctx, source, schema, err)
 	}
 	verb := "appended to"
 	if f.mode == "overwrite" {

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lakectl/lakectl/objectstore/file"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -106,7 +110,7 @@ func (a *app) createRequest(ctx context.Context, f createFlags) (table.Create, e
 	return c, nil
 }
 
-func (a *app) create(ctx context.Context, target string, f createFlags) error {
+func (a *app) create(ctx context.Context, target string, f createFlags) (err error) {
 	if err := a.oneValue(); err != nil {
 		return err
 	}
@@ -125,6 +129,14 @@ func (a *app) create(ctx context.Context, target string, f createFlags) error {
 		return err
 	}
 	elapsed := a.watch()
+	if made := newFolder(w); made != "" {
+		defer func() {
+			if err != nil { // only what is empty goes
+				_ = os.Remove(filepath.Join(made, file.TempFolder))
+				_ = os.Remove(made)
+			}
+		}()
+	}
 	at, err := a.locate(ctx, w, !f.dryRun)
 	if err != nil && (!f.dryRun || !notATable(err)) {
 		return err
@@ -153,6 +165,21 @@ func (a *app) create(ctx context.Context, target string, f createFlags) error {
 	}
 	r.Milliseconds = elapsed()
 	return a.created(w, request.Schema, request.PartitionBy, r, f.dryRun)
+}
+
+// newFolder is the folder of this machine that a table at a path shall get; "" when there is one already, or none.
+func newFolder(w word) string {
+	if w.kind != wordPath || strings.HasPrefix(w.text, "s3://") {
+		return ""
+	}
+	dir, err := localPath(w.text)
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return dir
 }
 
 func (a *app) created(w word, schema *txlog.Schema, partitionBy []string, r *table.Result, dryRun bool) error {

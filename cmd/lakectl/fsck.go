@@ -77,6 +77,9 @@ func (a *app) printChecked(w word, r *table.FsckReport) {
 	a.term.Printf("%s %s   %s\n", a.term.Bold(ui.Clean(w.text)), verdict, version)
 	a.term.Fact("log", ui.Plural(int64(r.Commits), "commit"), ui.Plural(int64(r.Checkpoints), "checkpoint"))
 	rows := ui.Plural(r.Rows, "row")
+	if r.Vectors > 0 {
+		rows += " (deleted ones included)"
+	}
 	if r.Deep {
 		rows += ", each of them read"
 	}

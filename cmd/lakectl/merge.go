@@ -238,7 +238,7 @@ func (a *app) merge(ctx context.Context, target string, f mergeFlags) error {
 	m.Meta = a.meta(txns, f.message)
 	change, err := t.PrepareMerge(ctx, engine, m)
 	if err != nil {
-		return err
+		return a.placed(ctx, m.Source, schema, err)
 	}
 	return a.finish(ctx, "merged into", w, f.dryRun, change, func() (*table.Change, error) {
 		if err := t.Refresh(ctx); err != nil {
