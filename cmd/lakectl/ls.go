@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -72,6 +73,12 @@ func (a *app) ls(ctx context.Context, layer string) error {
 		}
 		if found, err = a.openListed(ctx, store, folders); err != nil {
 			return err
+		}
+	}
+	if len(found) == 0 && layer != "" {
+		return &toldError{
+			code: exitNotFound, message: fmt.Sprintf("there is no table in the layer %q", layer), why: "nothing is there in " + p.Env.Warehouse,
+			hint: "lakectl ls   # lists all tables with their layers",
 		}
 	}
 	if len(found) == 0 && !a.term.Machine() {
