@@ -24,7 +24,7 @@ import (
 type scale struct{ runs, steps, options int }
 
 func scaleOf(text string) (scale, error) {
-	s := scale{3, 10, 3}
+	s := scale{2, 6, 3}
 	if text == "" {
 		return s, nil
 	}
