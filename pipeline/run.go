@@ -54,6 +54,12 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (*RunReport, error) {
 	return w.rep, nil
 }
 
+// Check tells whether a request can be served at all: its pipeline, its selectors and what it asks of them.
+func (r *Runner) Check(req RunRequest) error {
+	_, _, err := r.request(&req)
+	return err
+}
+
 // request checks a request, fills in its time and finds its models.
 func (r *Runner) request(req *RunRequest) (*Pipeline, []*Model, error) {
 	p, ok := r.o.Project.Pipeline(req.Pipeline)

@@ -187,6 +187,9 @@ func (a *app) runPipeline(ctx context.Context, name string, f runFlags) error {
 		return err
 	}
 	a.subject = request.Pipeline
+	if err := w.runner.Check(pipeline.RunRequest{Run: "check", Pipeline: request.Pipeline, Select: request.Select, Restart: request.Restart}); err != nil {
+		return usageHint(err.Error(), "lakectl run "+request.Pipeline+" --dry-run   # names its models")
+	}
 	if f.dryRun {
 		return a.previewRun(ctx, w.runner, request)
 	}
