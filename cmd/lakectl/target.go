@@ -42,6 +42,9 @@ func parseWord(s string) (word, error) {
 	if rest, s3 := strings.CutPrefix(text, "s3:"); s3 && strings.Trim(rest, "/") == "" {
 		return word{}, usageHint(fmt.Sprintf("%q names no bucket", text), "s3://BUCKET/PATH")
 	}
+	if text != "" && strings.Trim(text, "/") == "" {
+		return word{}, usageHint(text+" is the whole machine", "name the folder or the file below it")
+	}
 	w := word{text: text, version: version, time: at}
 	if strings.ContainsAny(text, `/\*?[`) || text == "." || text == ".." || fileFormat(text) != "" {
 		w.kind = wordPath
