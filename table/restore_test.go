@@ -256,3 +256,16 @@ func TestUpkeepRepeatsWithTxn(t *testing.T) {
 		t.Errorf("vacuum with a txn: %v, want ErrInvalidRequest", err)
 	}
 }
+
+func TestRestoreVectorAfterCheckpointWithoutJSONStats(t *testing.T) {
+	u := newUpkeep(t, "id bigint", table.Create{Properties: map[string]string{"delta.checkpoint.writeStatsAsJson": "false"}})
+	u.append("SELECT i AS id FROM range(10) AS r(i)") // 1
+	u.delete("id = 1")                                // 2: a vector
+	want := u.rowsAt(2)
+	if err := u.tab.Log().Checkpoint(t.Context(), u.tab.Snapshot()); err != nil {
+		t.Fatal(err)
+	}
+	u.delete("true") // 3
+	u.restore(table.Restore{Version: version(2)})
+	tabletest.Same(t, "rows after the restore", u.rows(), want)
+}

@@ -297,7 +297,7 @@ func TestV2PolicyWritesItsMark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Lookup("checkpointMetadata", "version") == nil || f.Lookup("add", "stats") != nil || f.Rows() != 3 {
+	if f.Lookup("checkpointMetadata", "version") == nil || f.Lookup("add", "stats") == nil || f.Rows() != 3 {
 		t.Errorf("%d rows", f.Rows())
 	}
 	forget(t, l, 0)

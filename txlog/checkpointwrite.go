@@ -87,10 +87,7 @@ func vectorColumn() *parquetio.Column {
 func (w *checkpointWriter) schema() {
 	add := structColumn("add", textColumn("path"), textMapColumn("partitionValues"), longColumn("size"),
 		longColumn("modificationTime"), flagColumn("dataChange"), textMapColumn("tags"), vectorColumn(),
-		longColumn("baseRowId"), longColumn("defaultRowCommitVersion"), textColumn("clusteringProvider"))
-	if w.withStats() {
-		add.Fields = append(add.Fields, textColumn("stats"))
-	}
+		longColumn("baseRowId"), longColumn("defaultRowCommitVersion"), textColumn("clusteringProvider"), textColumn("stats"))
 	kinds := []*parquetio.Column{
 		structColumn("txn", textColumn("appId"), longColumn("version"), longColumn("lastUpdated")),
 		add,
@@ -115,8 +112,17 @@ func (w *checkpointWriter) schema() {
 	}
 }
 
-func (w *checkpointWriter) withStats() bool {
-	return !strings.EqualFold(w.s.metadata.Configuration["delta.checkpoint.writeStatsAsJson"], "false")
+// stats is what the checkpoint keeps of a file's statistics. Without delta.checkpoint.writeStatsAsJson that is the
+// row count alone: a deletion vector cannot do without it.
+func (w *checkpointWriter) stats(i int, whole string) any {
+	if !strings.EqualFold(w.s.metadata.Configuration["delta.checkpoint.writeStatsAsJson"], "false") {
+		return optionalText(whole)
+	}
+	rows, known := w.s.files.NumRecords(i)
+	if !known {
+		return nil
+	}
+	return fmt.Sprintf(`{"numRecords":%d}`, rows)
 }
 
 func (w *checkpointWriter) write() ([]byte, error) {
@@ -236,7 +242,7 @@ func (w *checkpointWriter) table() error {
 }
 
 func (w *checkpointWriter) files() error {
-	f, withStats := w.s.files, w.withStats()
+	f := w.s.files
 	for i := range f.Len() {
 		a := f.Add(i)
 		var tags any
@@ -246,10 +252,7 @@ func (w *checkpointWriter) files() error {
 		fields := []any{
 			a.Path, partitionEntries(a.PartitionValues), a.Size, a.ModificationTime, false, tags,
 			vectorFields(a.DeletionVector), optionalLong(a.BaseRowID), optionalLong(a.DefaultRowCommitVersion),
-			optionalText(a.ClusteringProvider),
-		}
-		if withStats {
-			fields = append(fields, optionalText(a.Stats))
+			optionalText(a.ClusteringProvider), w.stats(i, a.Stats),
 		}
 		if err := w.row("add", fields...); err != nil {
 			return err

@@ -29,7 +29,7 @@ func (o options) properties() map[string]string {
 		"delta.enableDeletionVectors":          strconv.FormatBool(o.vectors),
 		"delta.dataSkippingNumIndexedCols":     strconv.Itoa(o.stats),
 		"delta.checkpoint.writeStatsAsStruct":  strconv.FormatBool(o.structs),
-		"delta.checkpoint.writeStatsAsJson":    strconv.FormatBool(!o.structs || o.vectors), // a vector needs numRecords
+		"delta.checkpoint.writeStatsAsJson":    strconv.FormatBool(!o.structs),
 		"delta.dataSkippingStringPrefixLength": "32",
 	}
 	if o.targetSize != "" {
