@@ -6,9 +6,11 @@ LAKE     ?= .lake/flights
 LINT     := .cache/tools/golangci-lint
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PACKAGES := ./...
+SLICE    ?= 60
+RELIABILITY_OUT ?= reliability.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: run test check lint bench conformance interop reliability help minio build
+.PHONY: run test check lint bench conformance interop reliability reliability-long reliability-page help minio build
 
 run: build ## real flights become bronze, silver and gold tables in ./.lake/flights
 	@BIN="$(CURDIR)/$(BIN)" LAKE="$(LAKE)" bash tools/run-example.sh
@@ -36,9 +38,14 @@ conformance: ## tables of other engines, read row by row (LAKE_CONFORMANCE_DIR)
 interop: ## delta-rs reads every table of the example and appends to one, which we read
 	bash tests/interop/run.sh
 
-reliability: ## the checks of docs/reliability.md
-	@echo "reliability: the counted programme (interleavings, fault sweeps, processes on MinIO) comes with a later change;"
-	@echo "             what exists of it today runs in 'make test'."
+reliability: ## every check of docs/reliability.md with its count, about 450 s on two quiet cores; RELIABILITY_OUT keeps counts
+	$(GO) run ./internal/robustness/programme pull -out $(RELIABILITY_OUT)
+
+reliability-long: ## the long forms for SLICE minutes; the next slice goes on, counts add up for each commit
+	$(GO) run ./internal/robustness/programme long -slice $(SLICE)m -out $(RELIABILITY_OUT)
+
+reliability-page: ## docs/reliability.md from the counts
+	$(GO) run ./internal/robustness/programme page -out $(RELIABILITY_OUT)
 
 minio: ## MinIO on loopback for development, in the foreground; prints the settings to export
 	sh deploy/minio/run.sh
@@ -47,4 +54,4 @@ build: ## bin/lakectl
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/lakectl
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

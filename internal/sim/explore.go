@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lakectl/lakectl/internal/robustness/ledger"
 	"github.com/lakectl/lakectl/objectstore/mem"
 )
 
@@ -119,7 +120,7 @@ func Must(t *testing.T, c Case, l Limits) Result {
 	}
 	r := Explore(t, c, l)
 	if r.Err != nil {
-		t.Errorf("%v\nrepeat: %s=%s go test %s -run '^%s$'\n%s", r.Err, ScheduleVariable, r.First, here(), pattern(t.Name()), text(r.Trace))
+		t.Errorf("%v\nrepeat: %s=%s %s=%s go test %s -run '^%s$'\n%s", r.Err, ledger.ScaleVariable, ledger.Size(), ScheduleVariable, r.First, here(), pattern(t.Name()), text(r.Trace))
 	}
 	t.Log(r)
 	return r

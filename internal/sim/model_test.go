@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/lakectl/lakectl/internal/robustness/ledger"
 	"github.com/lakectl/lakectl/internal/sim"
 	"github.com/lakectl/lakectl/objectstore"
 )
@@ -120,7 +121,7 @@ func get(ctx context.Context, s objectstore.Store, v int) string {
 }
 
 func TestCountsOfTheModelAreExact(t *testing.T) {
-	long := os.Getenv("LAKE_LONG") != ""
+	long := ledger.Size() == ledger.Long
 	for _, c := range []struct {
 		name             string
 		rule             rule

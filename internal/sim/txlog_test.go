@@ -3,7 +3,6 @@ package sim_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,17 +13,19 @@ import (
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// long is how far the long run goes; plain `go test` stays within seconds.
-func long() bool { return os.Getenv("LAKE_LONG") != "" }
-
 // TestR2Pairs runs every pair of operations under every order of their calls, with faults.
 func TestR2Pairs(t *testing.T) {
 	var tally sim.Tally
-	check := ledger.Open(t, "R2 pairs", 10_000)
+	check := ledger.Open(t, "R2 pairs", ledger.At(10_000, 50_000, 100_000))
+	t.Cleanup(func() { // when the pairs, which run side by side, have ended
+		check.Count, check.Failed = tally.Distinct, tally.Wrong
+		t.Logf("%d pairs, %d schedules, %d distinct, %d wrong, lowest bound %d", tally.Cases, tally.Schedules, tally.Distinct, tally.Wrong, tally.Lowest)
+	})
 	ops := logops.Operations()
 	for i, a := range ops {
 		for _, b := range ops[i:] {
 			t.Run(a.Name+" and "+b.Name, func(t *testing.T) {
+				t.Parallel()
 				from := logops.TwoFiles
 				switch {
 				case a.Name == "create" || b.Name == "create":
@@ -34,26 +35,19 @@ func TestR2Pairs(t *testing.T) {
 				case b.Name == "restore":
 					from = logops.WithHistory
 				}
-				budget, limits := sim.Budget{Lost: 1, Late: 1}, sim.Limits{Bound: 1}
-				if long() {
-					budget.Crash, limits.Bound = 1, 2
-				}
+				limits := sim.Limits{Bound: ledger.At(1, 2, 2)}
+				budget := sim.Budget{Lost: 1, Late: 1, Crash: ledger.At(0, 1, 1)}
 				tally.Add(sim.Must(t, together(build(t, from), budget, a, b), limits))
 			})
 		}
 	}
-	check.Count, check.Failed = tally.Distinct, tally.Wrong
-	t.Logf("%d pairs, %d schedules, %d distinct, %d wrong, lowest bound %d", tally.Cases, tally.Schedules, tally.Distinct, tally.Wrong, tally.Lowest)
 }
 
 // TestR2ThreeAppenders races three blind appends: all of them are committed, whatever is lost or late.
 func TestR2ThreeAppenders(t *testing.T) {
 	app := logops.Operations()[1]
-	limits := sim.Limits{Bound: 1}
-	budget := sim.Budget{Lost: 1}
-	if long() {
-		limits.Bound, budget.Late = 2, 1
-	}
+	limits := sim.Limits{Bound: ledger.At(1, 1, 2)}
+	budget := sim.Budget{Lost: 1, Late: ledger.At(0, 1, 1)}
 	check := ledger.Open(t, "R2 three appenders", 150)
 	r := sim.Must(t, together(build(t, logops.TwoFiles), budget, app, app, app), limits)
 	check.Count, check.Failed = r.Distinct, r.Wrong
@@ -108,12 +102,8 @@ func TestR2RepeatedTask(t *testing.T) {
 			return nil
 		},
 	}
-	bound := 1
-	if long() {
-		bound = 2
-	}
 	check := ledger.Open(t, "R2 repeated task", 1000)
-	r := sim.Must(t, c, sim.Limits{Bound: bound})
+	r := sim.Must(t, c, sim.Limits{Bound: ledger.At(1, 1, 2)})
 	check.Count, check.Failed = r.Distinct, r.Wrong
 }
 
@@ -128,10 +118,8 @@ func TestR2Three(t *testing.T) {
 		{"delete", "append", "delete"}, {"overwrite", "append", "append"}, {"update", "append", "overwrite"}, {"optimize", "append", "delete"},
 	} {
 		t.Run(strings.Join(names[:], ", "), func(t *testing.T) {
-			budget, limits := sim.Budget{}, sim.Limits{Bound: 2}
-			if long() {
-				budget.Lost, limits.Bound, limits.Schedules = 1, 4, 100_000
-			}
+			budget := sim.Budget{Lost: ledger.At(0, 0, 1)}
+			limits := sim.Limits{Bound: ledger.At(2, 2, 4), Schedules: ledger.At(0, 0, 100_000)}
 			r := sim.Must(t, together(build(t, logops.TwoFiles), budget, byName[names[0]], byName[names[1]], byName[names[2]]), limits)
 			check.Count += r.Distinct
 			check.Failed += r.Wrong
@@ -191,10 +179,6 @@ func TestR2Settle(t *testing.T) {
 		},
 	}
 	check := ledger.Open(t, "R2 settle", 5000)
-	limits := sim.Limits{Bound: 3}
-	if long() {
-		limits.Bound = sim.All
-	}
-	r := sim.Must(t, c, limits)
+	r := sim.Must(t, c, sim.Limits{Bound: ledger.At(3, 3, sim.All)})
 	check.Count, check.Failed = r.Distinct, r.Wrong
 }

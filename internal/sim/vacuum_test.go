@@ -154,10 +154,8 @@ func TestR2Vacuum(t *testing.T) {
 	}
 	for _, op := range others {
 		t.Run("vacuum and "+op.Name, func(t *testing.T) {
-			budget, limits := sim.Budget{Lost: 1}, sim.Limits{Bound: 1}
-			if long() {
-				budget, limits = sim.Budget{Lost: 1, Late: 1, Crash: 1}, sim.Limits{Bound: 2, Schedules: 20_000}
-			}
+			budget := sim.Budget{Lost: 1, Late: ledger.At(0, 0, 1), Crash: ledger.At(0, 0, 1)}
+			limits := sim.Limits{Bound: ledger.At(1, 1, 2), Schedules: ledger.At(0, 0, 20_000)}
 			r := sim.Must(t, beside(from, budget, vacuum(), op), limits)
 			check.Count += r.Distinct
 			check.Failed += r.Wrong
@@ -168,10 +166,8 @@ func TestR2Vacuum(t *testing.T) {
 // TestR2VacuumAndRestore: a restore brings back what was removed longer ago than the retention while a vacuum is about to
 // delete it. The two find each other through VACUUM START: either the vacuum spares the file or the restore refuses.
 func TestR2VacuumAndRestore(t *testing.T) {
-	budget, limits := sim.Budget{Lost: 1}, sim.Limits{Bound: 2, Schedules: 3_000}
-	if long() {
-		budget, limits = sim.Budget{Lost: 1, Late: 1, Crash: 1}, sim.Limits{Bound: 3, Schedules: 20_000}
-	}
+	budget := sim.Budget{Lost: 1, Late: ledger.At(0, 0, 1), Crash: ledger.At(0, 0, 1)}
+	limits := sim.Limits{Bound: ledger.At(2, 2, 3), Schedules: ledger.At(3_000, 3_000, 20_000)}
 	check := ledger.Open(t, "R2 vacuum and restore", 500)
 	from := aged(t)
 	for _, ops := range [][]logops.Operation{{vacuum(), restore()}, {restore(), vacuum()}, {vacuum(), restore(), vacuum()}} {

@@ -210,11 +210,8 @@ func forge(p *past, pick func(int64) int64) bool {
 
 func TestBothJudgesAgree(t *testing.T) {
 	seed := uint64(1)
-	histories := 400
-	if os.Getenv("LAKE_LONG") != "" {
-		histories = 20_000
-	}
-	check := ledger.Open(t, "R6 checker", 390)
+	histories := ledger.At(400, 2_000, 20_000)
+	check := ledger.Open(t, "R6 checker", histories*49/50)
 	check.Seed = seed
 	r := clock.SeededRand(seed)
 	sound, rejected, undecided := 0, 0, 0

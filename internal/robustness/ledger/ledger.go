@@ -5,9 +5,13 @@
 package ledger
 
 import (
+	"bufio"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -29,7 +33,12 @@ type Row struct {
 	Failed  int     `json:"failed"` // of Count
 	Seed    uint64  `json:"seed"`   // 0 where nothing is random
 	Seconds float64 `json:"seconds"`
-	Commit  string  `json:"commit"` // filled by Close
+	Commit  string  `json:"commit"` // of the tree under test
+	Scale   Scale   `json:"scale"`
+	Adds    bool    `json:"adds,omitempty"` // runs with other seeds add up; otherwise a repeat visits the same again
+	Date    string  `json:"date"`           // UTC, to the second
+	By      string  `json:"by,omitempty"`   // the check of the programme that ran it
+	Machine string  `json:"machine"`
 }
 
 // Check is a check that runs. Its fields may be changed until Close.
@@ -46,7 +55,7 @@ func Open(t testing.TB, id string, floor int) *Check {
 	if partial() {
 		floor = 0
 	}
-	c := &Check{Row: Row{ID: id, Floor: floor}, t: t, began: time.Now()}
+	c := &Check{Row: Row{ID: id, Floor: floor, Scale: Size()}, t: t, began: time.Now()}
 	t.Cleanup(c.close)
 	return c
 }
@@ -74,22 +83,23 @@ func (c *Check) close() {
 	}
 	c.t.Logf("%s: count %d, floor %d, failed %d, seed %d, %.1f s", c.ID, c.Count, c.Floor, c.Failed, c.Seed, c.Seconds)
 	if path := os.Getenv(OutVariable); path != "" {
-		if err := c.append(path); err != nil {
+		if err := c.Append(path); err != nil {
 			c.t.Errorf("%s: %v", c.ID, err)
 		}
 	}
 }
 
-// append writes the line in one call, so that checks of several processes do not mix.
-func (c *Check) append(path string) error {
-	if c.Commit = os.Getenv(CommitVariable); c.Commit == "" {
-		out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
-		if err != nil {
-			return fmt.Errorf("ask git for the commit: %w", err)
+// Append adds the row to the file and fills in what it does not know yet: commit, date and machine. It writes the line
+// in one call, so that checks of several processes do not mix.
+func (r *Row) Append(path string) error {
+	if r.Commit == "" {
+		var err error
+		if r.Commit, err = Commit(); err != nil {
+			return err
 		}
-		c.Commit = strings.TrimSpace(string(out))
 	}
-	b, err := json.Marshal(c.Row)
+	r.Date, r.Machine = cmp.Or(r.Date, time.Now().UTC().Format(time.RFC3339)), cmp.Or(r.Machine, Machine())
+	b, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write the count: %w", err)
 	}
@@ -105,4 +115,68 @@ func (c *Check) append(path string) error {
 		return fmt.Errorf("write the count: %w", err)
 	}
 	return nil
+}
+
+// Commit is the commit under test: $LAKE_COMMIT, else what git says.
+func Commit() (string, error) {
+	if c := os.Getenv(CommitVariable); c != "" {
+		return c, nil
+	}
+	out, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask git for the commit: %w", err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Read returns the rows of a file in the order of their writing; none where there is no file.
+func Read(path string) ([]Row, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the counts: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	var rows []Row
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		var r Row
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return nil, fmt.Errorf("read the counts: line %d: %w", len(rows)+1, err)
+		}
+		rows = append(rows, r)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read the counts: %w", err)
+	}
+	return rows, nil
+}
+
+// Sum adds up the rows of one check at one commit: what adds is summed over seeds, of the rest the largest counts.
+func Sum(rows []Row) Row {
+	var total Row
+	bySeed := map[uint64]int{}
+	for _, r := range rows {
+		total.ID, total.Commit, total.Machine, total.Adds, total.Seed = r.ID, r.Commit, r.Machine, r.Adds, r.Seed
+		total.Floor = max(total.Floor, r.Floor)
+		total.Failed += r.Failed
+		total.Seconds += r.Seconds
+		total.Date = max(total.Date, r.Date)
+		switch {
+		case r.Adds && r.Seed == 0:
+			bySeed[0] += r.Count
+		default:
+			bySeed[r.Seed] = max(bySeed[r.Seed], r.Count)
+		}
+	}
+	for _, n := range bySeed {
+		if total.Adds {
+			total.Count += n
+		} else {
+			total.Count = max(total.Count, n)
+		}
+	}
+	return total
 }

@@ -48,8 +48,33 @@ func TestCountsBelowTheFloorFail(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || len(lines) != 3 {
 		t.Fatalf("%d lines, %v", len(lines), err)
 	}
-	last.Seconds = 0
-	if want := (Row{ID: "broken", Count: 10, Floor: 10, Failed: 2, Commit: "abc"}); last != want {
+	if last.Date == "" || last.Machine == "" {
+		t.Errorf("%+v says neither when nor where", last)
+	}
+	last.Seconds, last.Date, last.Machine = 0, "", ""
+	if want := (Row{ID: "broken", Count: 10, Floor: 10, Failed: 2, Commit: "abc", Scale: Size()}); last != want {
 		t.Errorf("%+v, want %+v", last, want)
+	}
+	if rows, err := Read(out); err != nil || len(rows) != 3 || rows[0].ID != "busy" {
+		t.Errorf("read back as %+v, %v", rows, err)
+	}
+}
+
+func TestSumOfRuns(t *testing.T) {
+	same, other := Row{ID: "R5", Count: 10, Seed: 1, Failed: 1, Adds: true}, Row{ID: "R5", Count: 7, Seed: 2, Adds: true}
+	for _, c := range []struct {
+		name          string
+		rows          []Row
+		count, failed int
+	}{
+		{"other seeds add up", []Row{same, other}, 17, 1},
+		{"the same seed is the same again", []Row{same, same, other}, 17, 2},
+		{"chance without a seed adds up", []Row{{ID: "R7", Count: 5, Adds: true}, {ID: "R7", Count: 6, Adds: true}}, 11, 0},
+		{"all schedules are all schedules", []Row{{ID: "R2", Count: 5}, {ID: "R2", Count: 6}, {ID: "R2", Count: 6}}, 6, 0},
+		{"nothing", nil, 0, 0},
+	} {
+		if got := Sum(c.rows); got.Count != c.count || got.Failed != c.failed {
+			t.Errorf("%s: count %d, failed %d; want %d, %d", c.name, got.Count, got.Failed, c.count, c.failed)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -95,7 +94,7 @@ func (b *bench) state(ctx context.Context, s objectstore.Store) (string, error) 
 
 // TestR4Tables sweeps the operations of table with the real engine: eight faults at every call.
 func TestR4Tables(t *testing.T) {
-	long := os.Getenv("LAKE_LONG") != ""
+	long := ledger.Size() != ledger.Short
 	eng, err := duckdb.Open(duckdb.Options{TempDir: t.TempDir(), Threads: 1, MemoryBytes: 512 << 20})
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +160,7 @@ func TestR4Tables(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if !long && !c.quick {
-				t.Skip("a quarter of a minute: LAKE_LONG=1")
+				t.Skip("a quarter of a minute: LAKE_SCALE=pr")
 			}
 			process := func(seed uint64) func(context.Context, objectstore.Store) error {
 				return func(ctx context.Context, s objectstore.Store) error {

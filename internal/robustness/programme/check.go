@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/lakectl/lakectl/internal/robustness/ledger"
+)
+
+// check is one row of the programme: a go test of one package that counts what it did. Most tests write their counts
+// themselves (internal/robustness/ledger); of the others the output is counted.
+type check struct {
+	id      string
+	what    string
+	pkg     string // "./internal/sim"
+	run     string // -run, or the fuzz target where fuzz is set
+	fuzz    string // -fuzztime
+	pull    []string
+	long    []string // environment of the long run; nil: there is no long form
+	counted *counted // nil: the test writes its own rows
+	always  bool     // the long run repeats it with other seeds; otherwise once for each commit
+}
+
+// counted is how the output of a test that writes no rows is counted.
+type counted struct {
+	id     string
+	floor  int
+	adds   bool
+	number *regexp.Regexp // with a group: the number that comes last; without: its matches
+}
+
+// checks lists what exists today, in the order of design.
+func checks(root string) ([]check, error) {
+	fixed := []check{
+		{id: "R1", what: "store contract and create races, memory, folder and MinIO", pkg: "./internal/robustness/contract", run: "^TestR1$", long: []string{}, always: true},
+		{
+			id: "R1", what: "store contract through the fault proxy; the proxy's own tests", pkg: "./internal/robustness/faultproxy", run: ".",
+			counted: &counted{id: "R1 proxy", floor: 70, number: regexp.MustCompile(`(?m)^ *--- PASS: `)},
+		},
+		{id: "R2", what: "interleavings of pairs and threes, ≤ 1 lost, late, crash", pkg: "./internal/sim", run: "R2", long: []string{}},
+		{
+			id: "R2", what: "exact counts of the scheduler on a known model", pkg: "./internal/sim", run: "Exact",
+			counted: &counted{id: "R2 exact counts", floor: 6, number: regexp.MustCompile(`(?m)^    --- PASS: `)}, long: []string{},
+		},
+		{id: "R4", what: "8 faults at every store call, operations of the log", pkg: "./internal/faultstore", run: "R4"},
+		{id: "R4", what: "8 faults at every store call, operations of a table", pkg: "./internal/robustness/tables", run: "R4"},
+		{
+			id: "R5", what: "rows in memory against the table, several option sets", pkg: "./internal/refmodel", run: "^TestR5$",
+			pull: []string{"LAKE_R5=15,50,3"}, long: []string{"LAKE_R5=100,100,4"}, always: true,
+		},
+		{id: "R6", what: "processes on MinIO, killed, behind the fault proxy", pkg: "./internal/robustness/workload", run: "^TestR6$", long: []string{}, always: true},
+		{id: "R6", what: "the judge of R6: forged histories, porcupine agrees", pkg: "./internal/robustness/history", run: ".", long: []string{}},
+		{
+			id: "R14", what: "tables of other engines, row by row (DAT, golden)", pkg: "./tests/conformance", run: ".",
+			counted: &counted{id: "R14", floor: 55, number: regexp.MustCompile(`conformance: (\d+) passed`)},
+		},
+		{
+			id: "R15", what: "fsck finds planted damage, and no other", pkg: "./table", run: "^TestFsckFindsPlants$",
+			counted: &counted{id: "R15", floor: 30, number: regexp.MustCompile(`(?m)^    --- PASS: `)},
+		},
+		{id: "R17", what: "states of the protocol: commit, clean-up, vacuum, lease", pkg: "./internal/refmodel/protocolmodel", run: "R17", long: []string{}},
+	}
+	targets, err := fuzzTargets(root)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(fixed, func(c check) bool { return c.id == "R14" })
+	return slices.Insert(fixed, at, targets...), nil
+}
+
+const executions = 20_000
+
+// fuzzTargets finds the fuzz tests in the sources, so that none is forgotten.
+func fuzzTargets(root string) ([]check, error) {
+	var out []check
+	declared := regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		for _, m := range declared.FindAllSubmatch(text, -1) {
+			name := string(m[1])
+			out = append(out, check{
+				id: "R7", what: name + " in " + filepath.ToSlash(rel), pkg: "./" + filepath.ToSlash(rel), run: "^" + name + "$",
+				fuzz: fmt.Sprintf("%dx", executions), long: []string{}, always: true,
+				counted: &counted{id: "R7 " + name, floor: executions, adds: true, number: regexp.MustCompile(`execs: (\d+)`)},
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find the fuzz targets: %w", err)
+	}
+	return out, nil
+}
+
+// arguments of go.
+func (c check) arguments(scale ledger.Scale) []string {
+	args := []string{"test", "-count=1", "-v", "-timeout", "60m"}
+	if c.fuzz == "" {
+		return append(args, c.pkg, "-run", c.run)
+	}
+	fuzz := c.fuzz
+	if scale == ledger.Long {
+		fuzz = "5m"
+	}
+	return append(args, c.pkg, "-run", "^$", "-fuzz", c.run, "-fuzztime", fuzz)
+}
+
+// name tells checks apart in the rows.
+func (c check) name() string { return c.pkg + " " + c.run }
+
+// environment beside the scale.
+func (c check) environment(scale ledger.Scale) []string {
+	if scale == ledger.Long {
+		return c.long
+	}
+	return c.pull
+}
+
+// repeat is what a person types to run it alone.
+func (c check) repeat(scale ledger.Scale, seed uint64) string {
+	words := []string{ledger.ScaleVariable + "=" + string(scale)}
+	words = append(words, c.environment(scale)...)
+	if seed != 0 {
+		words = append(words, fmt.Sprintf("LAKE_SEED=%d", seed))
+	}
+	words = append(words, "go")
+	for _, a := range c.arguments(scale) {
+		switch {
+		case a == "-timeout" || a == "60m" || a == "-count=1" || a == "-v":
+			continue
+		case strings.ContainsAny(a, "^$|"):
+			a = "'" + a + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
