@@ -126,3 +126,33 @@ func TestExtraFieldOfStructIsNotDropped(t *testing.T) {
 	l.append(tab, table.Query{SQL: "SELECT 1 AS id, {'B': 1} AS a, [{'x': 2}] AS l"})
 	want(t, l.rows(tab, "a.b", "l[1].x"), "1 2")
 }
+
+// Expressions of a merge were rounded where plain columns were refused, and nested values everywhere.
+func TestLossyExpressionOrNestedValueIsRefused(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id int, d decimal(5,2), a struct<b:int>, l array<date>, text string", table.Create{})
+	l.append(tab, table.Query{SQL: "SELECT 1 AS id, 5.00 AS d, {'b': 1} AS a, [{'k': 1}] AS text"})
+	want(t, l.rows(tab, "text"), `[{"k":1}]`)
+	for column, value := range map[string]string{"d": "t.d / 7", "a": "{'b': s.id + 0.5}", "l": "[TIMESTAMP '2024-01-01 10:00:00', NULL]"} {
+		_, err := tab.Merge(t.Context(), l.eng, table.Merge{
+			Source: table.Query{SQL: "SELECT 1 AS id"}, On: "t.id = s.id",
+			Clauses: []table.Clause{{Do: table.DoUpdate, Set: []table.Assignment{{Column: column, Value: value}}}},
+		})
+		var bad *table.ValueError
+		if !errors.As(err, &bad) || bad.Column != column {
+			t.Errorf("%s = %s: %v, want a value error", column, value, err)
+		}
+	}
+	if _, err := tab.Merge(t.Context(), l.eng, table.Merge{
+		Source: table.Query{SQL: "SELECT 1 AS id"}, On: "t.id = s.id",
+		Clauses: []table.Clause{{Do: table.DoUpdate, Set: []table.Assignment{{Column: "a", Value: "{'b': 2, 'zz': t.id}"}}}},
+	}); !errors.Is(err, table.ErrSchemaMismatch) || !strings.Contains(err.Error(), `"a.zz"`) {
+		t.Errorf("%v, want a mismatch of a.zz", err)
+	}
+	if _, err := tab.Merge(t.Context(), l.eng, table.Merge{
+		Source: table.Query{SQL: "SELECT 1 AS id"}, On: "t.id = s.id",
+		Clauses: []table.Clause{{Do: table.DoUpdate, Set: []table.Assignment{{Column: "d", Value: "round(t.d / 7, 2)"}}}},
+	}); err != nil {
+		t.Error(err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lakectl/lakectl/txlog"
@@ -37,7 +38,7 @@ func (r *merging) resolve(ctx context.Context) error {
 	}
 	r.equal = r.spell(equalities(r.On, r.TargetAlias, r.SourceAlias))
 	for i, cl := range r.Clauses {
-		mc, err := r.resolveClause(cl, from)
+		mc, err := r.resolveClause(ctx, cl, from)
 		if err != nil {
 			return fmt.Errorf("clause %d: %w", i+1, err)
 		}
@@ -60,7 +61,7 @@ func (r *merging) spell(eq []equality) []equality {
 	return out
 }
 
-func (r *merging) resolveClause(cl Clause, from map[string]string) (mergeClause, error) {
+func (r *merging) resolveClause(ctx context.Context, cl Clause, from map[string]string) (mergeClause, error) {
 	mc := mergeClause{Clause: cl, values: map[string]string{}}
 	var err error
 	switch {
@@ -69,7 +70,7 @@ func (r *merging) resolveClause(cl Clause, from map[string]string) (mergeClause,
 	case cl.Star:
 		err = r.assignAll(&mc, from)
 	default:
-		err = r.assign(&mc)
+		err = r.assign(ctx, &mc)
 	}
 	if err != nil {
 		return mergeClause{}, err
@@ -105,8 +106,9 @@ func (r *merging) assignAll(mc *mergeClause, from map[string]string) error {
 }
 
 // assign resolves a list of assignments.
-func (r *merging) assign(mc *mergeClause) error {
-	for _, a := range mc.Set {
+func (r *merging) assign(ctx context.Context, mc *mergeClause) error {
+	computed := r.computed(ctx, mc.Clause)
+	for i, a := range mc.Set {
 		f, err := r.c.shape.schema.Lookup(a.Column)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrInvalidRequest, err)
@@ -119,9 +121,15 @@ func (r *merging) assign(mc *mergeClause) error {
 		}
 		column, plain := onlyColumnOf(a.Value, r.SourceAlias)
 		var from *txlog.DataType
-		if s, err := (&txlog.Schema{Fields: r.fields}).Lookup(column); plain && err == nil {
+		switch s, err := (&txlog.Schema{Fields: r.fields}).Lookup(column); {
+		case plain && err == nil:
 			from = s.Type
-			if err := checkNested(&txlog.Schema{Fields: []txlog.Field{*f}}, r.fields, map[string]string{f.Name: s.Name}); err != nil {
+		case computed != nil:
+			from = computed[i].Type
+		}
+		if from != nil {
+			value := []txlog.Field{{Name: f.Name, Type: from}}
+			if err := checkNested(&txlog.Schema{Fields: []txlog.Field{*f}}, value, map[string]string{f.Name: f.Name}); err != nil {
 				return err
 			}
 		}
@@ -131,6 +139,36 @@ func (r *merging) assign(mc *mergeClause) error {
 		}
 	}
 	return nil
+}
+
+// computed asks the engine for the types of a clause's values. It is nil where all are source columns, and where the
+// engine refuses them: the statement that computes them says why.
+func (r *merging) computed(ctx context.Context, cl Clause) []txlog.Field {
+	items, all := make([]string, len(cl.Set)), true
+	for i, a := range cl.Set {
+		_, plain := onlyColumnOf(a.Value, r.SourceAlias)
+		items[i], all = enclosed(a.Value)+" AS v"+strconv.Itoa(i), all && plain
+	}
+	if all {
+		return nil
+	}
+	var from []string
+	relations := map[string]Relation{}
+	if cl.When != NotMatched {
+		relations[targetRelation] = r.c.shape.relation()
+		from = append(from, QuoteIdent(targetRelation)+" AS "+QuoteIdent(r.TargetAlias))
+	}
+	if cl.When != NotMatchedBySource {
+		relations[sourceRelation] = Relation{Schema: &txlog.Schema{Fields: r.fields}}
+		from = append(from, QuoteIdent(sourceRelation)+" AS "+QuoteIdent(r.SourceAlias))
+	}
+	fields, err := outputOf(ctx, r.eng, Query{
+		SQL: "SELECT " + strings.Join(items, ", ") + " FROM " + strings.Join(from, ", "), Relations: relations, TimeZone: r.Source.TimeZone,
+	})
+	if err != nil || len(fields) != len(items) {
+		return nil
+	}
+	return fields
 }
 
 // checkInsert refuses an insert that leaves out a not null column.
