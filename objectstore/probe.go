@@ -21,7 +21,7 @@ const probeCleanup = 10 * time.Second
 //
 // The probe is named prefix + a random token and is removed afterwards, best effort: a writer that may not delete
 // leaves it. The prefix is [DefaultProbePrefix] if empty. A probe that ended in neither way, because the store was
-// not reachable for example, fails the Put that caused it and is repeated by the next.
+// not reachable for example, fails the Put that caused it ([ErrUnsent] beside the cause) and is repeated by the next.
 //
 // Cost: two PUTs and one DELETE, once. Reading and deleting pass through. If s is [Local], so is the result.
 func Probed(s Store, prefix string, r clock.Rand) Store {
@@ -65,14 +65,14 @@ func (p *probed) check(ctx context.Context) error {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("%w: %w", ErrUnsent, ctx.Err())
 	}
 	if p.settled {
 		return p.verdict
 	}
 	verdict, err := p.probe(ctx)
 	if err != nil {
-		return fmt.Errorf("probe the store: %w", err)
+		return fmt.Errorf("probe the store: %w: %w", ErrUnsent, err) // whatever became of the probe
 	}
 	p.settled, p.verdict = true, verdict
 	return verdict

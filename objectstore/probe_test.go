@@ -112,8 +112,12 @@ func TestProbedTriesAgainAfterAProbeThatSaidNothing(t *testing.T) {
 			f.fail["put"] = tt.fail
 			s := probed(f)
 			for i, want := range tt.want {
-				if err := put(t.Context(), s, "a", objectstore.Condition{}); !errors.Is(err, want) {
+				err := put(t.Context(), s, "a", objectstore.Condition{})
+				if !errors.Is(err, want) {
 					t.Fatalf("put %d: %v, want %v", i, err, want)
+				}
+				if err != nil && !objectstore.Refused(err) { // a commit that was never sent was said to be in doubt
+					t.Errorf("put %d: %v leaves doubt about an object that was not sent", i, err)
 				}
 			}
 			if got := keys(t, s); got != "a" {
