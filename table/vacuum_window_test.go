@@ -50,28 +50,38 @@ func TestRestoreRefusesWhatAVacuumMayDelete(t *testing.T) {
 	}{
 		{"removed before the cut-off", old, nil, 0, true},
 		{"removed after the cut-off", young, nil, 0, false},
-		{"it has ended", old,
+		{
+			"it has ended", old,
 			func(v txlog.Version) map[string]string {
 				return map[string]string{"status": "COMPLETED", "startVersion": named(v)}
-			}, 0, false},
-		{"another has ended", old,
+			}, 0, false,
+		},
+		{
+			"another has ended", old,
 			func(v txlog.Version) map[string]string {
 				return map[string]string{"status": "COMPLETED", "startVersion": named(v - 1)}
-			}, 0, true},
-		{"a foreign one has ended", old,
-			func(txlog.Version) map[string]string { return map[string]string{"status": "COMPLETED"} }, 0, true},
-		{"it has failed, and its last request may be under way", old,
+			}, 0, true,
+		},
+		{
+			"a foreign one has ended", old,
+			func(txlog.Version) map[string]string { return map[string]string{"status": "COMPLETED"} }, 0, true,
+		},
+		{
+			"it has failed, and its last request may be under way", old,
 			func(v txlog.Version) map[string]string {
 				return map[string]string{"status": "FAILED", "startVersion": named(v)}
-			}, 0, true},
+			}, 0, true,
+		},
 		{"its window is nearly over", old, nil, table.VacuumWindow - time.Minute, true},
 		{"its window is over", old, nil, table.VacuumWindow + time.Minute, false},
 		{"Spark's, short retention", func(time.Time) map[string]string {
 			return map[string]string{"specifiedRetentionMillis": hours(1), "defaultRetentionMillis": hours(168)}
 		}, nil, 0, true},
 		{"Spark's, default retention", func(time.Time) map[string]string { return map[string]string{"defaultRetentionMillis": hours(168)} }, nil, 0, false},
-		{"Spark's, ended", func(time.Time) map[string]string { return map[string]string{"specifiedRetentionMillis": hours(1)} },
-			func(txlog.Version) map[string]string { return map[string]string{"status": `"COMPLETED"`} }, 0, false},
+		{
+			"Spark's, ended", func(time.Time) map[string]string { return map[string]string{"specifiedRetentionMillis": hours(1)} },
+			func(txlog.Version) map[string]string { return map[string]string{"status": `"COMPLETED"`} }, 0, false,
+		},
 	}
 	u := newUpkeep(t, "id bigint", table.Create{})
 	other := u.other()

@@ -57,7 +57,7 @@ func (l *Log) cleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
 	if has && !strings.EqualFold(wanted, "true") {
 		return done, nil
 	}
-	retention := time.Duration(DefaultLogRetention)
+	retention := DefaultLogRetention
 	if text, has := s.Property("delta.logRetentionDuration"); has {
 		var err error
 		if retention, err = ParseInterval(text); err != nil { // nobody knows what was promised

@@ -10,6 +10,6 @@ func freeSpace(dir string) (bytes int64, known bool) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, false
 	}
-	free := st.Bavail * uint64(st.Bsize) //nolint:gosec,unconvert // the sizes have other types elsewhere
-	return int64(min(free, 1<<62)), true //nolint:gosec // bounded
+	free := st.Bavail * uint64(st.Bsize) //nolint:gosec // the size of a block
+	return int64(min(free, 1<<62)), true
 }

@@ -152,6 +152,7 @@ func (f *flaw) Error() string { return f.detail }
 func oneWriter(format string, args ...any) error {
 	return &flaw{OneWriter, fmt.Sprintf(format, args...)}
 }
+
 func notSafe(format string, args ...any) error { return &flaw{NotSafe, fmt.Sprintf(format, args...)} }
 
 // trials runs them all. A request that fails ends its own trial alone, unless ctx is done.

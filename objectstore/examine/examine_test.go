@@ -190,12 +190,27 @@ func TestWhatIsMissingIsFound(t *testing.T) {
 		failed  []string
 		warned  []string
 	}{
-		{"ignores If-None-Match", odd{put: unconditional(func(_ string, _ int64, c objectstore.Condition) bool { return c.IfNoneMatch })}, examine.OneWriter,
-			[]string{"create once", "create race", "create in parts"}, nil},
-		{"ignores If-Match", odd{put: unconditional(func(_ string, _ int64, c objectstore.Condition) bool { return c.IfMatch != "" })}, examine.OneWriter,
-			[]string{"swap by ETag", "swap race"}, nil},
-		{"ignores the condition of large objects", odd{put: unconditional(func(_ string, n int64, _ objectstore.Condition) bool { return n == 200_000 })}, examine.OneWriter,
-			[]string{"create in parts"}, nil},
+		{
+			"ignores If-None-Match",
+			odd{put: unconditional(func(_ string, _ int64, c objectstore.Condition) bool { return c.IfNoneMatch })},
+			examine.OneWriter,
+			[]string{"create once", "create race", "create in parts"},
+			nil,
+		},
+		{
+			"ignores If-Match",
+			odd{put: unconditional(func(_ string, _ int64, c objectstore.Condition) bool { return c.IfMatch != "" })},
+			examine.OneWriter,
+			[]string{"swap by ETag", "swap race"},
+			nil,
+		},
+		{
+			"ignores the condition of large objects",
+			odd{put: unconditional(func(_ string, n int64, _ objectstore.Condition) bool { return n == 200_000 })},
+			examine.OneWriter,
+			[]string{"create in parts"},
+			nil,
+		},
 		{"looks and then writes", odd{put: lookFirst}, examine.OneWriter, []string{"create race", "swap race"}, nil},
 		{"has no conditions", odd{put: func(s objectstore.Store, ctx context.Context, key string, body objectstore.Body, c objectstore.Condition) (objectstore.Info, error) {
 			if c != (objectstore.Condition{}) {

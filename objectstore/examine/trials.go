@@ -359,7 +359,7 @@ func noise(n int) []byte {
 		x ^= x << 13
 		x ^= x >> 17
 		x ^= x << 5
-		out[i] = byte(x)
+		out[i] = byte(x >> 24)
 	}
 	return out
 }
