@@ -120,7 +120,7 @@ func (c check) arguments(scale ledger.Scale) []string {
 	}
 	fuzz := c.fuzz
 	if scale == ledger.Long {
-		fuzz = "5m"
+		fuzz = "2m"
 	}
 	return append(args, c.pkg, "-run", "^$", "-fuzz", c.run, "-fuzztime", fuzz)
 }

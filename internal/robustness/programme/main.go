@@ -130,25 +130,29 @@ func (p *programme) pull(ctx context.Context, out io.Writer) error {
 }
 
 // build compiles the tests, so that their seconds are theirs. Fuzz targets are compiled once more, with counters in
-// every branch.
+// every branch; go takes one package at a time for that.
 func (p *programme) build(ctx context.Context) error {
-	plain, counting := []string{"test", "-run", "^$"}, []string{"test", "-run", "^$", "-fuzz", ".", "-c", "-o", os.DevNull}
+	plain := []string{"test", "-run", "^$"}
+	var all [][]string
+	seen := map[string]bool{}
 	for _, c := range p.checks {
-		args := &plain
-		if c.fuzz != "" {
-			args = &counting
+		switch {
+		case seen[c.pkg+c.fuzz]:
+		case c.fuzz == "":
+			plain = append(plain, c.pkg)
+		default:
+			all = append(all, []string{"test", "-c", "-o", os.DevNull, "-fuzz", ".", c.pkg})
 		}
-		if !slices.Contains(*args, c.pkg) {
-			*args = append(*args, c.pkg)
-		}
+		seen[c.pkg+c.fuzz] = true
 	}
-	for _, args := range [][]string{plain, counting} {
-		if strings.HasPrefix(args[len(args)-1], "./") {
-			cmd := exec.CommandContext(ctx, "go", args...)
-			cmd.Dir = p.root
-			if b, err := cmd.CombinedOutput(); err != nil {
-				return fmt.Errorf("compile the tests: %w\n%s", err, b)
-			}
+	for _, args := range append(all, plain) {
+		if args[len(args)-1] == "^$" {
+			continue // nothing but fuzz targets
+		}
+		cmd := exec.CommandContext(ctx, "go", args...)
+		cmd.Dir = p.root
+		if b, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("compile the tests: %w\n%s", err, b)
 		}
 	}
 	return nil

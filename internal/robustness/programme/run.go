@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/lakectl/lakectl/internal/robustness/ledger"
@@ -45,9 +44,7 @@ func (p *programme) do(ctx context.Context, n int, c check, seed uint64) (result
 		return r, fmt.Errorf("remove the rows of a run before: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "go", c.arguments(p.scale)...)
-	// A test that is told to end removes its servers and folders; one that does not listen is killed.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
-	cmd.WaitDelay = 30 * time.Second
+	inGroup(cmd)
 	cmd.Dir = p.root
 	cmd.Env = append(os.Environ(), ledger.ScaleVariable+"="+string(p.scale), ledger.OutVariable+"="+rows, ledger.CommitVariable+"="+p.commit)
 	cmd.Env = append(cmd.Env, c.environment(p.scale)...)
@@ -61,6 +58,7 @@ func (p *programme) do(ctx context.Context, n int, c check, seed uint64) (result
 		return r, fmt.Errorf("keep the output: %w", werr)
 	}
 	if ctx.Err() != nil {
+		endGroup(cmd)
 		return r, ctx.Err()
 	}
 	if err != nil {
