@@ -23,7 +23,7 @@ check: lint ## lint, then the tests of the concurrent rooms under the race detec
 	$(GO) test -race -timeout 30m ./objectstore/... ./txlog/... ./jobs/... ./internal/...
 
 lint: $(LINT) ## golangci-lint with .golangci.yml, and the import rules
-	$(LINT) run $(PACKAGES)
+	$(LINT) run --allow-parallel-runners $(PACKAGES)
 	$(GO) test -count=1 ./internal/lint
 
 $(LINT): tools/go.mod tools/go.sum
