@@ -21,12 +21,14 @@ import (
 
 // settings is what parent and children agree on.
 type settings struct {
-	Rows, Files, Rounds, Threads int
-	Memory                       int64 // bytes, for us and for the peer
-	Dir                          string
-	Store                        string // URL of the store that the children use
-	Measure                      string // set in children: what to measure
-	Table                        string // path of the table within the store
+	Rows    int    `json:"rows"`
+	Files   int    `json:"files"`
+	Rounds  int    `json:"rounds"`
+	Threads int    `json:"threads"`
+	Memory  int64  `json:"memory"` // bytes, for us and for the peer
+	Dir     string `json:"dir"`
+	Store   string `json:"store"`   // URL of the store that the children use
+	Measure string `json:"measure"` // set in children: what to measure
 }
 
 // figure is what a child prints.
@@ -81,7 +83,7 @@ func run(ctx context.Context, s settings, child string, minio bool) error {
 	fmt.Printf("%d rows × 8 columns in %d files, %d threads, %d MiB of memory, median of %d rounds\n\n",
 		s.Rows, s.Files, s.Threads, s.Memory>>20, s.Rounds)
 	b := bench{settings: s, out: tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)}
-	fmt.Fprintln(b.out, "work\tlakectl s\tpeer s\tratio\taim\tfloor\tlakectl peak MiB\tpeer peak MiB\t")
+	b.line("work\tlakectl s\tpeer s\tratio\taim\tfloor\tlakectl peak MiB\tpeer peak MiB\t\n")
 	if err := b.folder(ctx); err != nil {
 		return err
 	}
@@ -107,7 +109,7 @@ func (b *bench) folder(ctx context.Context) error {
 		{"scan of 8 columns", "scan", "peer-scan", "1.2", "2"},
 		{"merge 100,000 rows", "merge", "peer-merge", "0.25", "0.5"},
 	} {
-		if _, _, err := b.compare(ctx, w.name, w.aim, w.floor, b.settings.at(w.ours), b.settings.at(w.peer)); err != nil {
+		if err := b.compare(ctx, w.name, w.aim, w.floor, b.at(w.ours), b.at(w.peer)); err != nil {
 			return err
 		}
 	}
@@ -126,7 +128,7 @@ func (b *bench) minio(ctx context.Context) error {
 	for _, w := range []struct{ name, work string }{
 		{"append, MinIO : folder", "append"}, {"scan, MinIO : folder", "scan"}, {"merge, MinIO : folder", "merge"},
 	} {
-		if _, _, err := b.compare(ctx, w.name, "1.3", "2", onMinIO.at(w.work), b.settings.at(w.work)); err != nil {
+		if err := b.compare(ctx, w.name, "1.3", "2", onMinIO.at(w.work), b.at(w.work)); err != nil {
 			return err
 		}
 	}
@@ -139,26 +141,29 @@ func (s settings) at(work string) settings {
 }
 
 // compare takes turns between two children and prints the medians.
-func (b *bench) compare(ctx context.Context, name, aim, floor string, ours, peer settings) (figure, figure, error) {
+func (b *bench) compare(ctx context.Context, name, aim, floor string, ours, peer settings) error {
 	var o, p []figure
 	for range b.Rounds {
 		f, err := spawn(ctx, ours)
 		if err != nil {
-			return figure{}, figure{}, err
+			return err
 		}
 		o = append(o, f)
 		if f, err = spawn(ctx, peer); err != nil {
-			return figure{}, figure{}, err
+			return err
 		}
 		p = append(p, f)
 	}
 	om, pm := median(o), median(p)
-	fmt.Fprintf(b.out, "%s\t%.2f\t%.2f\t%.2f\t%s\t%s\t%d\t%d\t\n", name, om.Seconds, pm.Seconds, om.Seconds/pm.Seconds, aim, floor, om.RSS>>20, pm.RSS>>20)
+	b.line("%s\t%.2f\t%.2f\t%.2f\t%s\t%s\t%d\t%d\t\n", name, om.Seconds, pm.Seconds, om.Seconds/pm.Seconds, aim, floor, om.RSS>>20, pm.RSS>>20)
 	if om.Note != "" {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", name, om.Note)
 	}
-	return om, pm, nil
+	return nil
 }
+
+// line writes a row of the table; Flush tells what went wrong.
+func (b *bench) line(format string, a ...any) { _, _ = fmt.Fprintf(b.out, format, a...) }
 
 func median(fs []figure) figure {
 	slices.SortFunc(fs, func(a, b figure) int { return int(time.Duration((a.Seconds - b.Seconds) * 1e9)) })
@@ -179,7 +184,7 @@ func spawn(ctx context.Context, s settings) (figure, error) {
 	if err != nil {
 		return figure{}, fmt.Errorf("write the settings of the child: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, self, "-child", string(arg)) //nolint:gosec // this very program
+	cmd := exec.CommandContext(ctx, self, "-child", string(arg))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

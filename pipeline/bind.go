@@ -92,7 +92,7 @@ func (r *Runner) bindModel(ctx context.Context, req RunRequest, m *Model, given 
 	}
 	t := &task{
 		r: r, s: &state{m: m, p: p, target: target}, rep: &TaskReport{}, relations: relations,
-		p: &Plan{Model: m.Name, Kind: m.Kind, Run: req.Run, AsOf: req.AsOf.UTC(), Restart: req.Restart.mode()},
+		p: &Plan{Model: m.Name, Kind: m.Kind, Run: req.Run, AsOf: req.AsOf.UTC(), Restart: req.mode()},
 	}
 	fields, err = t.bound(ctx)
 	return fields, true, err

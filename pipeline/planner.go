@@ -127,7 +127,7 @@ func (r *Runner) plan(ctx context.Context, req PlanRequest) (p *Plan, notes []st
 		notes = scan.notes()
 	}
 	if s.m.Kind == KindMerge {
-		fresh.Restart = req.Restart.mode()
+		fresh.Restart = req.mode()
 	}
 	if greatest > s.task && fresh.Restart == "" {
 		p, err := r.Load(ctx, PlanRef{Model: s.m.Name, N: greatest})

@@ -73,7 +73,7 @@ func (r *Runner) request(req *RunRequest) (*Pipeline, []*Model, error) {
 	if err != nil {
 		return nil, nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
 	}
-	if err := req.Restart.check(models); err != nil {
+	if err := req.check(models); err != nil {
 		return nil, nil, &TaskError{Class: ClassConfig, Err: fmt.Errorf("run %s: %w", req.Pipeline, err)}
 	}
 	if req.AsOf.IsZero() {

@@ -220,7 +220,7 @@ func unescapeHive(s string) string {
 		if s[i] == '%' && i+2 < len(s) {
 			hi, lo := unhex(s[i+1]), unhex(s[i+2])
 			if hi >= 0 && lo >= 0 {
-				b.WriteByte(byte(hi<<4 | lo))
+				b.WriteByte(byte(hi<<4 | lo)) //nolint:gosec // two hexadecimal digits
 				i += 2
 				continue
 			}

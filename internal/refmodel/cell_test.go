@@ -73,7 +73,8 @@ func columns() [columnsAll]column {
 		{"id", "bigint", 'l', ids},
 		{"k", "int", 'i', []cell{whole(0), whole(1), whole(2), whole(3), whole(-1), whole(math.MaxInt32), whole(math.MinInt32), {}}},
 		{"s", "string", 's', []cell{
-			word("a"), word("b"), word("ab"), word(""), word("A"), word("ä"), word("o'x%_"), word("zz"), {},
+			word("a"), word("b"), word("ab"), word(""), word("A"), word("ä"), word("o'x%_"), word("zz"),
+			{},
 			word(prefix + "ab"), word(prefix + "a"), word(prefix + "😀b"), word(prefix + "\U0010FFFFz"), word(strings.Repeat("y", 300)),
 		}},
 		{"d", "double", 'd', []cell{
@@ -81,7 +82,8 @@ func columns() [columnsAll]column {
 		}},
 		{"ts", "timestamp", 't', []cell{
 			instant("2026-01-01T00:00:00Z"), instant("2026-01-01T00:00:00.000001Z"), instant("2026-01-01T00:00:00.123999Z"),
-			instant("2026-01-01T00:00:00.124Z"), instant("1969-12-31T23:59:59.999999Z"), instant("1901-06-01T12:00:00.5Z"), {},
+			instant("2026-01-01T00:00:00.124Z"), instant("1969-12-31T23:59:59.999999Z"), instant("1901-06-01T12:00:00.5Z"),
+			{},
 		}},
 		{"day", "date", 'y', []cell{day(20454), day(20455), day(0), day(-1), day(-25567), {}}},
 		{"n", "decimal(10,2)", 'n', []cell{cents(0), cents(1), cents(-1), cents(1050), cents(-99999), cents(9999999999), {}}},

@@ -158,8 +158,8 @@ func (w *world) do(ctx context.Context, s step) error {
 	if newest < len(w.history)-1 || newest > len(w.history)-1+e.commits {
 		return fmt.Errorf("%s: version %d after %d, at most %d commits", s.kind, newest, len(w.history)-1, e.commits)
 	}
-	if newest == len(w.history)-1 && (e.next.wide != before.wide || e.next.txn != before.txn || counted("", e.next.rows).Diff(counted("", before.rows)) != "") {
-		return fmt.Errorf("%s: no commit, and the rows must change:\n%s", s.kind, counted("", before.rows).Diff(counted("", e.next.rows)))
+	if newest == len(w.history)-1 && (e.next.wide != before.wide || e.next.txn != before.txn || counted(e.next.rows).Diff(counted(before.rows)) != "") {
+		return fmt.Errorf("%s: no commit, and the rows must change:\n%s", s.kind, counted(before.rows).Diff(counted(e.next.rows)))
 	}
 	for len(w.history) <= newest {
 		e.next.at = w.now()
@@ -171,11 +171,11 @@ func (w *world) do(ctx context.Context, s step) error {
 	return nil
 }
 
-// counted is the rows as tabletest counts them, each after a tag.
-func counted(tag string, rows []row) tabletest.Multiset {
+// counted is the rows as tabletest counts them.
+func counted(rows []row) tabletest.Multiset {
 	out := tabletest.Multiset{}
 	for _, r := range rows {
-		out[`"`+tag+`" | `+r.text()]++
+		out[`"" | `+r.text()]++
 	}
 	return out
 }
