@@ -34,7 +34,11 @@ func ParsePartition(t *DataType, text string) (Literal, error) {
 		}
 		return Literal{Kind: KindLong, Int: n}, nil
 	case KindFloat, KindDouble:
-		f, err := strconv.ParseFloat(text, 64)
+		bits := 64
+		if t.Kind == KindFloat {
+			bits = 32 // the value that a reader of the column sees
+		}
+		f, err := strconv.ParseFloat(text, bits)
 		if err != nil || len(text) > 400 {
 			return bad()
 		}

@@ -112,6 +112,10 @@ func (p *schemaParser) dataType(depth int64) *DataType {
 		p.fail("type without a name")
 		return nil
 	}
+	if primitiveOf(kind).Kind != KindUnknown {
+		p.fail("type %q written as an object", kind)
+		return nil
+	}
 	return &DataType{Kind: KindUnknown, Name: kind}
 }
 
