@@ -17,7 +17,8 @@ run: build ## real flights become bronze, silver and gold tables in ./.lake/flig
 
 test: ## every test, on folder, memory and a real MinIO that it builds and starts; race detector: make check
 	$(GO) vet $(PACKAGES)
-	$(GO) test -timeout 30m $(PACKAGES)
+	$(GO) test -timeout 30m $$($(GO) list $(PACKAGES) | grep -v '/tests/kill$$')
+	$(GO) test -timeout 45m -v ./tests/kill # by itself, since it prints its seeds
 
 check: lint ## lint, then the tests of the concurrent rooms under the race detector
 	$(GO) test -race -timeout 30m ./objectstore/... ./txlog/... ./jobs/... ./internal/...
