@@ -93,6 +93,9 @@ func decodeCommit(body io.Reader, bound limits.Limits) (info *CommitInfo, action
 		}
 		a, err := DecodeLine(line)
 		if err != nil {
+			if cut := lines.Err(); cut != nil { // the store broke off within this line: nothing is wrong with the log
+				return nil, nil, cut
+			}
 			return nil, nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		switch a := a.(type) {
