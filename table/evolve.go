@@ -10,7 +10,7 @@ import (
 // addColumns gives the change's shape the columns extra, nullable and last, and plans the metaData that says so.
 //
 // Protocol: "Change Metadata". Old files lack the columns, which reads as NULL.
-// Errors:   ErrUnsupported for a table with column mapping, or for a type that needs another protocol.
+// Errors:   ErrUnsupported for a table with column mapping, or for a type that needs a feature that we cannot write.
 func (c *Change) addColumns(extra []txlog.Field) error {
 	if c.shape.mapping != txlog.MappingNone {
 		return fmt.Errorf("%w: adding columns to a table with column mapping", ErrUnsupported)
@@ -28,34 +28,50 @@ func (c *Change) addColumns(extra []txlog.Field) error {
 
 // reshape plans a metaData with another schema.
 func (c *Change) reshape(schema *txlog.Schema, partitionBy []string) error {
-	need, err := txlog.DefaultProtocol(schema, partitionBy, c.shape.properties)
-	if err != nil {
-		return err
-	}
-	var old *txlog.Metadata
+	meta, _ := c.inForce()
+	meta.SchemaString, meta.PartitionColumns = schema.JSON(), orEmpty(partitionBy)
+	return c.redefine(meta, schema, nil)
+}
+
+// inForce is a copy of the metaData as the change leaves it, and the protocol.
+func (c *Change) inForce() (*txlog.Metadata, *txlog.Protocol) {
+	var meta txlog.Metadata
 	var protocol *txlog.Protocol
 	if c.base != nil {
-		old, protocol = c.base.Metadata(), c.base.Protocol()
+		meta, protocol = *c.base.Metadata(), c.base.Protocol()
 	}
-	for _, a := range c.first { // a table that this change creates
+	for _, a := range c.first {
 		switch a := a.(type) {
 		case *txlog.Metadata:
-			old = a
+			meta = *a
 		case *txlog.Protocol:
 			protocol = a
 		default:
 		}
 	}
-	for _, name := range need.ReaderFeatures {
-		if !slices.Contains(protocol.ReaderFeatures, name) && name != "deletionVectors" {
-			return fmt.Errorf("%w: the new columns need table feature %s, which this table does not have", ErrUnsupported, name)
-		}
+	return &meta, protocol
+}
+
+// redefine plans another metaData and, where it needs features that the table does not have, another protocol; asked
+// are features that are wanted whether needed or not. The change gets the shape that they describe.
+//
+// Protocol: "Change Metadata", "Protocol Evolution".
+// Errors:   txlog.ErrUnsupportedFeature for what we cannot write.
+func (c *Change) redefine(meta *txlog.Metadata, schema *txlog.Schema, asked []string) error {
+	_, protocol := c.inForce()
+	design := txlog.Design{Schema: schema, PartitionBy: meta.PartitionColumns, Properties: meta.Configuration, Asked: asked}
+	need, err := design.Upgrade(protocol)
+	if err != nil {
+		return err
 	}
-	meta := *old
-	meta.SchemaString, meta.PartitionColumns = schema.JSON(), orEmpty(partitionBy)
+	if need != protocol {
+		c.first = slices.DeleteFunc(c.first, func(a txlog.Action) bool { _, ok := a.(*txlog.Protocol); return ok })
+		c.first = append([]txlog.Action{need}, c.first...)
+	}
 	c.first = slices.DeleteFunc(c.first, func(a txlog.Action) bool { _, ok := a.(*txlog.Metadata); return ok })
-	c.first = append(c.first, &meta)
-	c.shape.schema, c.shape.partitionBy = schema, partitionBy
-	c.shape.stats = txlog.DefaultStatsColumns(schema, c.shape.mapping, partitionBy, c.shape.properties)
+	c.first = append(c.first, meta)
+	c.shape.schema, c.shape.partitionBy = schema, partitionNames(schema, meta.PartitionColumns)
+	c.shape.properties = meta.Configuration
+	c.shape.stats = txlog.DefaultStatsColumns(schema, c.shape.mapping, c.shape.partitionBy, c.shape.properties)
 	return nil
 }

@@ -1,0 +1,113 @@
+package txlog
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// activeRefusals lists the duties of a writer that are switched on in this table and that we cannot do yet.
+// A feature that is supported but not active asks nothing of a writer.
+func activeRefusals(m *Metadata, schema *Schema, mapping ColumnMapping) []string {
+	var refused []string
+	active := func(feature, what string) {
+		if what != "" {
+			refused = append(refused, feature+" ("+what+")")
+		}
+	}
+	for key, expression := range m.Configuration {
+		if isConstraint(key) {
+			active(FeatureCheckConstraints, key+": "+expression)
+		}
+	}
+	if isTrue(m.Configuration, "delta.enableChangeDataFeed") || isTrue(m.Configuration, "delta.enableChangeDataCapture") {
+		active(FeatureChangeDataFeed, "delta.enableChangeDataFeed is true")
+	}
+	if mapping != MappingNone {
+		active(FeatureColumnMapping, "delta.columnMapping.mode is "+mapping.String())
+	}
+	if isTrue(m.Configuration, "delta.enableRowTracking") {
+		active(FeatureRowTracking, "delta.enableRowTracking is true")
+	}
+	for _, key := range []string{"delta.universalFormat.enabledFormats", "delta.compatibility.symlinkFormatManifest.enabled"} {
+		if v := m.Configuration[key]; v != "" && !strings.EqualFold(v, "false") {
+			active(key, "our writes would leave that output stale: unset it first")
+		}
+	}
+	if schema.Uses(KindVariant) {
+		active(FeatureVariantType, "column of type variant")
+	}
+	walkFields(schema.Fields, "", func(name string, f Field) {
+		for key, feature := range map[string]string{
+			"delta.invariants":           FeatureInvariants,
+			"delta.generationExpression": FeatureGeneratedColumns,
+			"delta.identity.start":       FeatureIdentityColumns,
+			"delta.identity.step":        FeatureIdentityColumns,
+			"CURRENT_DEFAULT":            FeatureColumnDefaults,
+		} {
+			if raw, has := f.Metadata[key]; has && string(raw) != "null" {
+				active(feature, "column "+name+": "+expressionOf(raw))
+			}
+		}
+	})
+	slices.Sort(refused)
+	return slices.Compact(refused)
+}
+
+// expressionOf is the SQL in a field's metadata, for a message.
+func expressionOf(raw json.RawMessage) string {
+	text := string(raw)
+	r := newJSONReader(raw)
+	if r.peek() == '"' {
+		text = r.text()
+	}
+	var invariant struct {
+		Expression struct {
+			Expression string `json:"expression"`
+		} `json:"expression"`
+	}
+	if json.Unmarshal([]byte(text), &invariant) == nil && invariant.Expression.Expression != "" {
+		text = invariant.Expression.Expression
+	}
+	if most := 500; len(text) > most {
+		return clip(text)
+	}
+	return text
+}
+
+// walkFields visits every field, those inside structs, arrays and maps included.
+func walkFields(fields []Field, parent string, visit func(name string, f Field)) {
+	var inside func(t *DataType, name string)
+	inside = func(t *DataType, name string) {
+		switch t.Kind {
+		case KindStruct:
+			walkFields(t.Fields, name+".", visit)
+		case KindArray:
+			inside(t.Element, name+".element")
+		case KindMap:
+			inside(t.Key, name+".key")
+			inside(t.Value, name+".value")
+		}
+	}
+	for _, f := range fields {
+		visit(parent+f.Name, f)
+		inside(f.Type, parent+f.Name)
+	}
+}
+
+func isTrue(configuration map[string]string, key string) bool {
+	return strings.EqualFold(configuration[key], "true")
+}
+
+func isConstraint(key string) bool {
+	return strings.HasPrefix(strings.ToLower(key), "delta.constraints.")
+}
+
+func hasConstraints(configuration map[string]string) bool {
+	for key := range configuration {
+		if isConstraint(key) {
+			return true
+		}
+	}
+	return false
+}
