@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/internal/parquetio"
 	"github.com/lakectl/lakectl/objectstore"
 )
@@ -266,7 +267,7 @@ func (w *checkpointWriter) tombstones() error {
 	keep := intervalProperty(w.s.metadata.Configuration, "delta.deletedFileRetentionDuration", DefaultDeletedFileRetention)
 	cutOff := w.s.log.options.Clock.Now().Add(-keep).UnixMilli()
 	for _, r := range w.s.tombstones {
-		if r.DeletionTimestamp < cutOff {
+		if r.DeletionTimestamp < cutOff || mutant.On(mutant.RemovesDropped) {
 			continue
 		}
 		var partition any

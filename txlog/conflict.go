@@ -1,6 +1,10 @@
 package txlog
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/lakectl/lakectl/internal/mutant"
+)
 
 // isolation is how much of what others commit a change must have seen. It is recorded in commitInfo.
 type isolation uint8
@@ -77,6 +81,9 @@ func (t *Transaction) check(winner *Commit) error {
 		e.Path, e.Partition = path, partition
 		return e
 	}
+	if mutant.On(mutant.ConflictUnchecked) {
+		return nil
+	}
 	ours := t.written()
 	for _, a := range winner.Actions {
 		if _, ok := a.(*Protocol); ok {
@@ -111,7 +118,7 @@ func (t *Transaction) check(winner *Commit) error {
 		}
 	}
 	for _, a := range winner.Actions {
-		if r, ok := a.(*Remove); ok && ours.removes[canonicalPath(r.Path)] {
+		if r, ok := a.(*Remove); ok && ours.removes[canonicalPath(r.Path)] && !mutant.On(mutant.DeleteDeleteAllowed) {
 			return atFile(ErrConcurrentDeleteDelete, r.Path, r.PartitionValues)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
@@ -39,7 +40,7 @@ func (l *Log) at(ctx context.Context, want Version) (*Snapshot, error) {
 		if seg, err = g.segmentFor(want, bad); err != nil {
 			var gap *gapError
 			switch {
-			case g.from > 0:
+			case g.from > 0 && !mutant.On(mutant.HintTrusted):
 				// The hint left out what would have been needed.
 				g, err = l.list(ctx, 0)
 				continue
@@ -109,6 +110,9 @@ func (l *Log) listFromHint(ctx context.Context, want Version) (*listing, error) 
 		return nil, err
 	}
 	g.date = h.date
+	if mutant.On(mutant.HintTrusted) {
+		return g, nil
+	}
 	for _, c := range g.checkpoints {
 		if want < 0 || c.version <= want {
 			return g, nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
@@ -95,15 +96,26 @@ func (c *settling) run(ctx context.Context) (Outcome, error) {
 			return OutcomeCommitted, nil
 		}
 		c.last = err
+		if mutant.Possible {
+			if outcome, err, planted := misjudged(err); planted {
+				return outcome, err
+			}
+		}
 		if objectstore.Refused(err) {
 			if !doubt {
 				return OutcomeNone, err
 			}
 			continue // an earlier PUT is still open
 		}
+		if mutant.On(mutant.SettleRetry) {
+			continue
+		}
 		doubt = true
 		if outcome := c.look(ctx, attempts); outcome != OutcomeUnknown {
 			return outcome, nil
+		}
+		if mutant.On(mutant.AbsentIsFailure) {
+			return OutcomeNone, err
 		}
 		// Absence proves nothing: a PUT may be in flight. Same version, same body, again.
 	}

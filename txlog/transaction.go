@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/internal/mutant"
 )
 
 // Operation is what commitInfo says about a change.
@@ -124,6 +125,9 @@ func (t *Transaction) Commit(ctx context.Context) (*Committed, error) {
 		return nil, t.log.named(err)
 	}
 	done.Warnings = append(done.Warnings, t.log.afterCommit(ctx, t.sent, done.Version)...)
+	if len(done.Warnings) > 0 && mutant.On(mutant.ErrorAfterCommit) {
+		return nil, done.Warnings[0]
+	}
 	return done, nil
 }
 
@@ -236,7 +240,7 @@ func (t *Transaction) rebase(ctx context.Context, now *Snapshot, done *Committed
 		if err != nil {
 			return nil, -1, err
 		}
-		if winner.Info != nil && winner.Info.TxnID == t.txnID {
+		if winner.Info != nil && winner.Info.TxnID == t.txnID && !ownUnknown() {
 			return nil, st.to, nil
 		}
 		if err := t.check(winner); err != nil {
@@ -270,6 +274,9 @@ func (t *Transaction) body(now *Snapshot) ([]byte, error) {
 	bound := t.log.options.Limits
 	var body []byte
 	for _, a := range slices.Concat([]Action{info}, actions) {
+		if _, isTxn := a.(*Txn); isTxn && mutant.On(mutant.TxnLeftOut) {
+			continue
+		}
 		line, err := EncodeAction(a)
 		if err != nil {
 			return nil, err
