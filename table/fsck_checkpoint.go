@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/txlog"
@@ -56,6 +57,7 @@ func (c *checking) checkpoints(ctx context.Context) error {
 	}
 	c.report.Checkpoints++
 	c.compare(at(newest), saved, replayed)
+	c.tombstones(at(newest), saved, replayed)
 	return nil
 }
 
@@ -93,6 +95,29 @@ func (c *checking) compare(object string, saved, replayed *txlog.Snapshot) {
 		c.find(CheckpointDiffers, object, "metadata domains differ from the commits")
 	}
 }
+
+// tombstones reports removed files that the checkpoint should still know: vacuum keeps a file for the retention after
+// its remove, and knows of the remove from the checkpoint alone. Those about to expire are nobody's loss.
+func (c *checking) tombstones(object string, saved, replayed *txlog.Snapshot) {
+	type tombstone struct{ path, vector string }
+	have := map[tombstone]bool{}
+	for _, r := range saved.Tombstones() {
+		have[tombstone{r.Path, vectorID(r.DeletionVector)}] = true
+	}
+	retention, err := deletedFileRetention(replayed)
+	if err != nil { // nobody knows what was promised
+		return
+	}
+	needed := c.options.Log.Clock.Now().Add(tombstoneSlack - retention).UnixMilli()
+	for _, r := range replayed.Tombstones() {
+		if r.DeletionTimestamp >= needed && !have[tombstone{r.Path, vectorID(r.DeletionVector)}] {
+			c.find(CheckpointDiffers, object, "the remove of %s is not in the checkpoint", objectName(r.Path))
+		}
+	}
+}
+
+// tombstoneSlack is how far the clocks of the writer of a checkpoint and of fsck may differ.
+const tombstoneSlack = time.Hour
 
 type fileState struct {
 	path, vector, partition string

@@ -169,6 +169,14 @@ func TestFsckFindsPlants(t *testing.T) {
 				return b
 			})
 		}, false, table.CheckpointKeepsFile, nil},
+		{"checkpoint forgets a remove", func(b *tabletest.Builder) *tabletest.Builder {
+			return b.Property("delta.deletedFileRetentionDuration", "interval 5000 weeks").Rows(10).Commit().DeleteRows(3).Rows(5).Commit().Checkpoint()
+		}, func(w *wreck) {
+			w.edit(commitName(2), func(b []byte) []byte {
+				line := fmt.Sprintf(`{"remove":{"path":"part-forgotten.parquet","deletionTimestamp":%d,"dataChange":true}}`, tabletest.Start().UnixMilli())
+				return append(b, line+"\n"...)
+			})
+		}, false, table.CheckpointDiffers, nil},
 		{"part of a checkpoint missing", nil, func(w *wreck) {
 			w.write("_delta_log/00000000000000000002.checkpoint.0000000001.0000000002.parquet", w.read(checkpoint3))
 		}, false, table.CheckpointPartGone, nil},
