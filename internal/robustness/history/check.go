@@ -29,7 +29,7 @@ type Counts struct {
 //	L5  with floor(t) the highest version acknowledged or read by t: work invoked at t commits above floor(t), a read
 //	    invoked at t returns floor(t) or later
 //	L6  a read of v returns after the PUT of v was invoked
-//	L7  the numbers of one application rise with the version
+//	L7  the numbers of one application rise with the version, and a commit holds the number that it was invoked with
 func Check(events []Event, log []Entry, prepared int64) ([]Violation, Counts) {
 	c := &checker{log: log, prepared: prepared, at: map[string]int64{}, version: map[int64]Entry{}, invoked: map[string]int64{}}
 	calls, err := pair(events)
@@ -43,7 +43,7 @@ func Check(events []Event, log []Entry, prepared int64) ([]Violation, Counts) {
 		c.told(x)
 	}
 	c.floors(calls)
-	c.numbers()
+	c.numbers(calls)
 	return c.found, c.counts
 }
 
@@ -237,7 +237,16 @@ func (c *checker) floors(calls []*call) {
 }
 
 // numbers is L7.
-func (c *checker) numbers() {
+func (c *checker) numbers(calls []*call) {
+	for _, x := range calls {
+		v, there := c.at[x.invoke.TxnID]
+		if !there || x.invoke.App == "" {
+			continue
+		}
+		if n, ok := c.version[v].Apps[x.invoke.App]; !ok || n != x.invoke.N {
+			c.bad("L7", "%s was invoked with %s at %d, and version %d holds %d, %v", x.name(), x.invoke.App, x.invoke.N, v, n, ok)
+		}
+	}
 	last := map[string]int64{}
 	for _, e := range c.log {
 		for app, n := range e.Apps {

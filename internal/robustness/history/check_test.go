@@ -120,6 +120,7 @@ func TestForgedHistoriesAreRejected(t *testing.T) {
 			e.Version, e.TxnID, e.Body = 4, "t5", "b4" // begun at 100
 		}},
 		{"numbers go back", "L7", false, func(p *past) { p.log[3].Apps["app"] = 1 }},
+		{"a number left out", "L7", false, func(p *past) { e := p.event("b", 2, false); e.App, e.N = "other", 1 }},
 		{"a read of what is gone", "L1", true, func(p *past) { p.event("c", 2, true).Version = 9 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -120,6 +120,7 @@ func faults() []faultproxy.Rule {
 	return []faultproxy.Rule{
 		rule("PUT", commits, faultproxy.DropReply, 0.05, 0, 0),
 		rule("PUT", commits, faultproxy.Late, 0.05, 0, 400*time.Millisecond),
+		rule("PUT", commits, faultproxy.Late, 0.05, 0, 25*time.Millisecond), // before somebody else takes the version
 		rule("PUT", commits, faultproxy.Twice, 0.05, 0, 0),
 		rule("PUT", commits, faultproxy.CutBody, 0.03, 0, 0),
 		rule("PUT", commits, faultproxy.Stall, 0.02, 0, 500*time.Millisecond),
