@@ -58,8 +58,9 @@ var (
 	ErrConcurrentWrite = errors.New("other writers won every attempt")
 	// ErrUnknown says that a commit may or may not have landed. Retryable only by work that carries a txn.
 	ErrUnknown = errors.New("outcome unknown")
-	// ErrExpired says that the commit landed where log clean-up had already been: it is invisible. Terminal.
-	ErrExpired = errors.New("commit came after log clean-up")
+	// ErrExpired says that log clean-up has removed what a change would have to be checked against, because its snapshot
+	// is old; nothing of it is in the log. Terminal; the whole work may start again.
+	ErrExpired = errors.New("log clean-up has overtaken the change")
 	// ErrInvalidCommit says that the staged actions would make a table that we would not read. Terminal.
 	ErrInvalidCommit = errors.New("invalid commit")
 )

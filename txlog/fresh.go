@@ -2,49 +2,121 @@ package txlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/objectstore"
 )
 
 // A writer that was stopped for long may come back to a log whose old commits were cleaned up. The version that it
-// would take is free again, its PUT succeeds, and nobody ever reads it. Clean-up never removes a commit younger than an
-// hour, so a writer whose snapshot is younger than freshFor, by the store's clock, cannot be in that place. An older
-// one lists the log again before it PUTs; and where only the reply shows how late it is, it looks whether the commit
-// has its predecessor.
+// would take is free again: its PUT succeeds and nobody ever reads it, or it did so before and the commit of another
+// such writer, an orphan, is now found in its place. Clean-up never removes a commit younger than an hour, so a writer
+// who has seen the log less than freshFor ago, by the store's clock, cannot be in that place.
+//
+// Where more time has passed before a PUT, the log is listed again and checked against what was seen. Where only the
+// answer shows how late it is, the answer is believed if the log as it is now allows no other: version v is there, no
+// gap follows, and every later commit is younger (an orphan is younger than what was there when room was made for it).
+// Anything else is Unknown, never a failure: the commit may have been visible, and have been cleaned up since.
 
 // freshFor is half the least age at which clean-up removes commits.
 const freshFor = 30 * time.Minute
 
-// stale tells whether so much time has passed since the snapshot was read that its successor may have been removed.
-func (l *Log) stale(s *Snapshot) bool {
-	return s != nil && clock.Since(l.options.Clock, s.loaded) > freshFor
+// sighting is when a log was last seen, before its objects were listed.
+type sighting struct {
+	loaded time.Time // our clock
+	asOf   time.Time // the store's clock; zero where no reply told
 }
 
-// late tells whether a reply with the store's date shows that a snapshot was too old for its PUT.
-func late(s *Snapshot, date time.Time) bool {
-	if date.IsZero() || s == nil || s.asOf.IsZero() {
-		return false
+// seenAt is when a snapshot was read; nil is never.
+func (s *Snapshot) seenAt() sighting {
+	if s == nil {
+		return sighting{}
 	}
-	return date.Sub(s.asOf) > freshFor
+	return sighting{s.loaded, s.asOf}
 }
 
-// checkVisible demands that readers of the log reach version v: what it builds on is there, and no gap follows.
-func (l *Log) checkVisible(ctx context.Context, v Version) error {
-	if v == 0 {
-		return nil // a table is created only where the log was seen to be empty just before
+// stale tells whether our clock says that what was seen may have been cleaned up since.
+func (l *Log) stale(seen sighting) bool { return clock.Since(l.options.Clock, seen.loaded) > freshFor }
+
+// late tells whether a reply of the store's date comes so late that what was seen may have been cleaned up before it.
+// Where the store does not tell its time, our clock decides.
+func (l *Log) late(seen sighting, date time.Time) bool {
+	if date.IsZero() || seen.asOf.IsZero() {
+		return l.stale(seen)
 	}
-	g, err := l.list(ctx, v-1)
+	return date.Sub(seen.asOf) > freshFor
+}
+
+// refresh lists the log again for a snapshot that is old, before anything is sent. It returns the newest snapshot, which
+// is now itself where nobody came between, checked and rebased as after a lost race; and when that was.
+//
+// Errors: [ErrExpired] where clean-up has removed what the change would have to be checked against; those of a rebase.
+func (t *Transaction) refresh(ctx context.Context, now *Snapshot, done *Committed) (*Snapshot, sighting, error) {
+	head, err := t.log.store.Head(ctx, t.log.commitKey(now.version)) // for the store's clock
+	if err != nil && !errors.Is(err, objectstore.ErrNotFound) {
+		return nil, sighting{}, fmt.Errorf("read the clock of the store: %w", err)
+	}
+	g, err := t.log.list(ctx, now.version)
 	if err != nil {
-		return fmt.Errorf("%w: version %d has landed late and the log cannot be listed: %w", ErrUnknown, v, err)
+		return nil, sighting{}, err
 	}
-	_, rooted := g.commits[v-1]
-	for _, c := range g.checkpoints {
-		rooted = rooted || c.version == v-1
+	seen := sighting{loaded: g.began, asOf: head.Date}
+	if g.newest < now.version {
+		return nil, seen, fmt.Errorf("%w: %w", ErrExpired, &gapError{missing: now.version})
 	}
-	if _, err := g.steps(v, g.newest); err != nil || !rooted {
-		return fmt.Errorf("%w: version %d", ErrExpired, v)
+	if g.newest == now.version {
+		return now, seen, nil
+	}
+	if !g.continues(now) {
+		if err := g.surely(now.version + 1); err != nil {
+			return nil, seen, fmt.Errorf("%w: %w", ErrExpired, err)
+		}
+	}
+	next, _, err := t.rebase(ctx, now, g, seen, done) // nothing was sent yet, so none of the winners is ours
+	return next, seen, err
+}
+
+// continues tells whether the commit of s is the one that was read. Clean-up goes oldest first: then what follows it in
+// the same listing is as it was.
+func (g *listing) continues(s *Snapshot) bool {
+	info, there := g.commits[s.version]
+	return there && info.Modified.Equal(s.created)
+}
+
+// believe turns what a late answer has said about version v into doubt, unless the log, listed from v on, bears it out.
+// err is that of the listing.
+func (g *listing) believe(v Version, err error) error {
+	if err == nil {
+		err = g.surely(v)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the answer about version %d came long after the log was read: %w", ErrUnknown, v, err)
 	}
 	return nil
 }
+
+// surely demands that version v is the one that readers come to, or came to before clean-up: it is there, no gap
+// follows, and every later commit was created later. Equal times prove nothing: stores have whole seconds.
+func (g *listing) surely(v Version) error {
+	first, ok := g.commits[v]
+	if !ok {
+		return &gapError{missing: v}
+	}
+	for u := v + 1; u <= g.newest; u++ {
+		later, ok := g.commits[u]
+		if !ok {
+			return &gapError{missing: u}
+		}
+		if !later.Modified.After(first.Modified) {
+			return fmt.Errorf("%w: version %d is not older than version %d", errRefilled, v, u)
+		}
+	}
+	return nil
+}
+
+// errRefilled says that a commit may be an orphan in room that clean-up made.
+//
+// Terminal.
+var errRefilled = errors.New("commits are not in the order of their times")

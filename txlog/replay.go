@@ -139,8 +139,8 @@ func (l *Log) Update(ctx context.Context, s *Snapshot) (*Snapshot, error) {
 		return s, nil
 	}
 	steps, err := g.steps(s.version+1, g.newest)
-	if err != nil {
-		return l.Latest(ctx)
+	if err != nil || !g.continues(s) {
+		return l.Latest(ctx) // what follows may be orphans in room that clean-up made
 	}
 	next, err := l.replayOnto(ctx, s, &segment{version: g.newest, steps: steps, last: g.commits[g.newest], began: g.began})
 	return next, l.named(err)
@@ -205,7 +205,7 @@ func (l *Log) newReplay(seg *segment) *replay {
 		seen: map[string]struct{}{},
 		live: newFilesBuilder(l, 0),
 		s: &Snapshot{
-			log: l, version: seg.version, base: seg.base(), loaded: seg.began, asOf: seg.date,
+			log: l, version: seg.version, base: seg.base(), loaded: seg.began, asOf: seg.date, created: seg.last.Modified,
 			txns: map[string]Txn{}, domains: map[string]DomainMetadata{},
 		},
 	}

@@ -28,6 +28,7 @@ type Snapshot struct {
 	base       Version   // of the checkpoint that it was read from; -1 for none
 	loaded     time.Time // our clock before it was read
 	asOf       time.Time // the store's clock then; zero where no reply told
+	created    time.Time // of the version's commit, as a listing gave it; zero where the commit is gone
 }
 
 // Version is the version of the snapshot.

@@ -140,8 +140,9 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 	if err := t.validate(); err != nil {
 		return nil, err
 	}
-	now := t.base
+	now, seen := t.base, t.base.seenAt()
 	if now == nil {
+		seen.loaded = t.log.options.Clock.Now()
 		if err := t.checkAbsent(ctx); err != nil {
 			return nil, err
 		}
@@ -149,6 +150,12 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 	done := &Committed{TxnID: t.txnID}
 	for done.Attempts < int(t.log.options.Limits.CommitAttempts) {
 		done.Attempts++
+		if now != nil && t.log.stale(seen) {
+			var err error
+			if now, seen, err = t.refresh(ctx, now, done); err != nil {
+				return nil, err
+			}
+		}
 		done.Version = 0
 		if now != nil {
 			done.Version = now.version + 1
@@ -157,24 +164,26 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.log.stale(now) {
-			if fresh, err := t.refresh(ctx, now, done); err != nil {
-				return nil, err
-			} else if fresh != nil {
-				now = fresh
-				continue
-			}
-		}
 		outcome, date, err := t.log.settle(ctx, done.Version, t.txnID, body)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case outcome == OutcomeCommitted && late(now, date):
-			return done, t.log.checkVisible(ctx, done.Version)
-		case outcome == OutcomeCommitted:
+		}
+		late := t.log.late(seen, date)
+		if outcome == OutcomeCommitted && !late {
 			return done, nil
 		}
-		next, ours, err := t.rebase(ctx, now, done)
+		g, err := t.log.list(ctx, done.Version)
+		if late {
+			err = g.believe(done.Version, err)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if outcome == OutcomeCommitted {
+			return done, nil
+		}
+		seen = sighting{loaded: g.began, asOf: date}
+		next, ours, err := t.rebase(ctx, now, g, seen, done)
 		if err != nil {
 			return nil, err
 		}
@@ -185,20 +194,6 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		now = next
 	}
 	return nil, fmt.Errorf("%w: %d of them", ErrConcurrentWrite, done.Attempts)
-}
-
-// refresh lists the log again for a snapshot that is old. Where others have committed since, it checks and rebases as
-// after a lost race and returns the newer snapshot, else nil.
-func (t *Transaction) refresh(ctx context.Context, now *Snapshot, done *Committed) (*Snapshot, error) {
-	g, err := t.log.list(ctx, now.version)
-	if err != nil {
-		return nil, err
-	}
-	if g.newest <= now.version {
-		return nil, nil
-	}
-	next, _, err := t.rebase(ctx, now, done) // nothing was sent yet, so none of the winners is ours
-	return next, err
 }
 
 // checkAbsent refuses to create a table where one is, even one whose first commits were cleaned up.
@@ -213,16 +208,12 @@ func (t *Transaction) checkAbsent(ctx context.Context) error {
 	return nil
 }
 
-// rebase checks the change against everything that was committed since now and returns the newest snapshot.
-// ours is the version that turned out to be this very change, -1 for none.
-func (t *Transaction) rebase(ctx context.Context, now *Snapshot, done *Committed) (next *Snapshot, ours Version, err error) {
+// rebase checks the change against everything that was committed since now, as g lists it, and returns the newest
+// snapshot; seen is when the log was listed. ours is the version that turned out to be this very change, -1 for none.
+func (t *Transaction) rebase(ctx context.Context, now *Snapshot, g *listing, seen sighting, done *Committed) (next *Snapshot, ours Version, err error) {
 	from := Version(0)
 	if now != nil {
 		from = now.version + 1
-	}
-	g, err := t.log.list(ctx, from)
-	if err != nil {
-		return nil, -1, err
 	}
 	steps, err := g.steps(from, g.newest)
 	if err != nil {
@@ -239,6 +230,9 @@ func (t *Transaction) rebase(ctx context.Context, now *Snapshot, done *Committed
 		winner, err := t.log.readCommit(ctx, st.to, st.key)
 		if err != nil {
 			return nil, -1, err
+		}
+		if t.log.late(seen, winner.date) { // clean-up may have made room since the listing, and another may have filled it
+			return nil, -1, fmt.Errorf("%w: commit %d was read long after it was listed", ErrExpired, st.to)
 		}
 		if winner.Info != nil && winner.Info.TxnID == t.txnID && !ownUnknown() {
 			return nil, st.to, nil

@@ -87,7 +87,7 @@ func rules() []rule {
 		{txlog.ErrDeletionVector, exitError, "a deletion vector of %s is damaged", "lakectl fsck %s   # and `lakectl restore %s --to VERSION` to go back before it"},
 		{txlog.ErrPathEscape, exitError, "a path in the log of %s leads outside the table", "the table is damaged or hostile: do not use it; `lakectl fsck %s` names the entry"},
 		{txlog.ErrCorruptLog, exitError, "the log of %s is damaged", "lakectl fsck %s   # says which object; older versions may still be read with @vN"},
-		{txlog.ErrExpired, exitError, "the commit to %s came after log clean-up and is invisible", "run the same command again"},
+		{txlog.ErrExpired, exitError, "log clean-up of %s has overtaken this change; nothing was committed", "run the same command again; it starts from the newest version"},
 		{txlog.ErrInvalidCommit, exitError, "the change would have damaged %s and was refused", ""},
 		{txlog.ErrConcurrentWrite, exitHeld, "other writers won every attempt to commit to %s", "run the same command again"},
 		{table.ErrVacuumRunning, exitHeld, "a vacuum of %s may be deleting files that come back; nothing was changed", "lakectl history %s --limit 5   # when its VACUUM END is there, or after the time above, run the same command again"},
