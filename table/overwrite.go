@@ -119,9 +119,6 @@ func (c *Change) overwrite(ctx context.Context, eng Engine, o Overwrite) error {
 
 // overwriteSchema gives the change the columns of the source.
 func (c *Change) overwriteSchema(ctx context.Context, eng Engine, src Query) error {
-	if c.shape.mapping != txlog.MappingNone {
-		return fmt.Errorf("%w: replacing the schema of a table with column mapping", ErrUnsupported)
-	}
 	fields, err := typesOf(ctx, eng, src)
 	if err != nil {
 		return err
@@ -166,14 +163,19 @@ func (c *Change) checkWhere(ctx context.Context, eng Engine, where, zone string)
 func (c *Change) replacePartitions() error {
 	wanted := map[string]map[string]string{}
 	for _, w := range c.fresh {
-		p := physicalPartition(c.shape.schema, c.shape.mapping, c.shape.partitionBy, w.Partition)
-		wanted[jsonText(p)] = w.Partition
+		key, err := c.partitionKey(w.Partition)
+		if err != nil {
+			return err
+		}
+		wanted[key] = w.Partition
 	}
 	var idx []int
 	for i := range c.base.Files().Len() {
-		logical := logicalPartition(c.shape.schema, c.shape.mapping, c.shape.partitionBy, c.base.Files().Partition(i))
-		p := physicalPartition(c.shape.schema, c.shape.mapping, c.shape.partitionBy, logical)
-		if _, ok := wanted[jsonText(p)]; ok {
+		key, err := c.partitionKey(logicalPartition(c.shape.schema, c.shape.mapping, c.shape.partitionBy, c.base.Files().Partition(i)))
+		if err != nil {
+			return err
+		}
+		if _, ok := wanted[key]; ok {
 			idx = append(idx, i)
 		}
 	}
@@ -190,6 +192,29 @@ func (c *Change) replacePartitions() error {
 	}
 	c.readPredicate(read, idx)
 	return c.replaceFiles(idx)
+}
+
+// partitionKey is equal for partitions of equal values: one value may stand in the log in several texts, 0 as -0.0 or
+// a time in the forms of several writers.
+func (c *Change) partitionKey(values map[string]string) (string, error) {
+	key := make([]string, len(c.shape.partitionBy))
+	for i, name := range c.shape.partitionBy {
+		f, err := c.shape.schema.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		v, err := txlog.ParsePartition(f.Type, values[name])
+		if v.Float == 0 {
+			v.Float = 0 // also from -0, which equals it
+		}
+		if err == nil {
+			key[i], err = txlog.PartitionText(f.Type, v)
+		}
+		if err != nil {
+			return "", fmt.Errorf("partition column %s: %w", name, err)
+		}
+	}
+	return jsonText(key), nil
 }
 
 // partitionPredicate is true for the rows of one partition.

@@ -79,6 +79,18 @@ func TestOverwritePartitions(t *testing.T) {
 	want(t, l.rows(tab), "1 a x", "2 b x", "8 ∅ y", "9 ∅ ∅", "10 ∅ new")
 }
 
+// A partition of -0.0 stayed beside the rows of 0.0 that should have replaced it.
+func TestOverwritePartitionsFindsNegativeZero(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id bigint, d double", table.Create{PartitionBy: []string{"d"}})
+	l.append(tab, values("id, d", "(1, '-0'::DOUBLE)"))
+	res, err := tab.Overwrite(t.Context(), l.eng, table.Overwrite{Source: values("id, d", "(2, 0::DOUBLE)"), Partitions: true})
+	if err != nil || res.FilesRemoved != 1 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	want(t, l.rows(tab), "2 0")
+}
+
 func TestOverwriteSchema(t *testing.T) {
 	l := newLake(t)
 	tab := parted(l, table.Create{})
