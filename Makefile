@@ -10,7 +10,7 @@ SLICE    ?= 60
 RELIABILITY_OUT ?= reliability.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: run test check lint bench conformance interop reliability reliability-long reliability-page help minio build
+.PHONY: run test check lint bench conformance interop reliability reliability-long reliability-page mutants help minio build
 
 run: build ## real flights become bronze, silver and gold tables in ./.lake/flights
 	@BIN="$(CURDIR)/$(BIN)" LAKE="$(LAKE)" bash tools/run-example.sh
@@ -44,6 +44,9 @@ reliability: ## every check of docs/reliability.md with its count, about 450 s o
 
 reliability-long: ## the long forms for SLICE minutes; the next slice goes on, counts add up for each commit
 	$(GO) run ./internal/robustness/programme long -slice $(SLICE)m -out $(RELIABILITY_OUT)
+
+mutants: ## R16: plants every bug of internal/mutant in turn; the check named for it must notice
+	LAKE_LONG=1 $(GO) test -count=1 -timeout 60m -v ./internal/robustness/mutants
 
 reliability-page: ## docs/reliability.md from the counts
 	$(GO) run ./internal/robustness/programme page -out $(RELIABILITY_OUT)

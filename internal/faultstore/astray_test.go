@@ -24,8 +24,8 @@ func overwrite(ctx context.Context, s objectstore.Store, key string, b []byte) e
 	return err
 }
 
-// partOf writes the checkpoint of version 2 once more, as one part of a checkpoint of version v.
-func partOf(ctx context.Context, s objectstore.Store, v, part, of int) error {
+// partOf writes the checkpoint of version 2 once more, as one part of a checkpoint of version 3.
+func partOf(ctx context.Context, s objectstore.Store, part, of int) error {
 	body, _, err := s.Get(ctx, inLog(".checkpoint.parquet", 2), objectstore.Range{})
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func partOf(ctx context.Context, s objectstore.Store, v, part, of int) error {
 	if err != nil {
 		return err
 	}
-	return overwrite(ctx, s, inLog(fmt.Sprintf(".checkpoint.%010d.%010d.parquet", part, of), v), b)
+	return overwrite(ctx, s, inLog(fmt.Sprintf(".checkpoint.%010d.%010d.parquet", part, of), 3), b)
 }
 
 // astray are the ways in which what shall speed reading up may be wrong: the table below is whole, with commits 0 to 3
@@ -55,8 +55,8 @@ func astray() map[string]func(ctx context.Context, s objectstore.Store) error {
 			return nil
 		}
 	}
-	part := func(v, p, of int) func(context.Context, objectstore.Store) error {
-		return func(ctx context.Context, s objectstore.Store) error { return partOf(ctx, s, v, p, of) }
+	part := func(p, of int) func(context.Context, objectstore.Store) error {
+		return func(ctx context.Context, s objectstore.Store) error { return partOf(ctx, s, p, of) }
 	}
 	return map[string]func(ctx context.Context, s objectstore.Store) error{
 		"hint to a commit":          hint(`{"version":1,"size":4}`),
@@ -70,9 +70,9 @@ func astray() map[string]func(ctx context.Context, s objectstore.Store) error {
 		"hint to a damaged checkpoint": then(hint(`{"version":3,"size":4}`), func(ctx context.Context, s objectstore.Store) error {
 			return overwrite(ctx, s, inLog(".checkpoint.parquet", 3), []byte("PAR1 it was PAR1"))
 		}),
-		"hint to a checkpoint with a hole": then(hint(`{"version":3,"size":4,"parts":2}`), part(3, 1, 2)),
-		"checkpoint with a hole":           part(3, 2, 2),
-		"two checkpoints with holes":       then(part(3, 1, 2), part(3, 2, 3), part(3, 3, 3)),
+		"hint to a checkpoint with a hole": then(hint(`{"version":3,"size":4,"parts":2}`), part(1, 2)),
+		"checkpoint with a hole":           part(2, 2),
+		"two checkpoints with holes":       then(part(1, 2), part(2, 3), part(3, 3)),
 	}
 }
 

@@ -62,6 +62,7 @@ func checks(root string) ([]check, error) {
 			id: "R15", what: "fsck finds planted damage, and no other", pkg: "./table", run: "^TestFsckFindsPlants$",
 			counted: &counted{id: "R15", floor: 30, number: regexp.MustCompile(`(?m)^    --- PASS: `)},
 		},
+		{id: "R16", what: "planted bugs, each caught by the check that is named for it", pkg: "./internal/robustness/mutants", run: "^TestR16$", long: []string{}},
 		{id: "R17", what: "states of the protocol: commit, clean-up, vacuum, lease", pkg: "./internal/refmodel/protocolmodel", run: "R17", long: []string{}},
 	}
 	targets, err := fuzzTargets(root)
