@@ -20,6 +20,7 @@ type Commit struct {
 	Info      *CommitInfo // nil where the writer left none
 	Actions   []Action    // all others, in the order of the file
 	date      time.Time   // the store's clock when it was read
+	etag      string      // of the object
 }
 
 // inCommit is the commit's own time, nil where it has none.
@@ -53,7 +54,7 @@ func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, e
 	if err := l.options.Limits.Check("commit_bytes", info.Size); err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}
-	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date}
+	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date, etag: info.ETag}
 	text := &blank{in: body}
 	if c.Info, c.Actions, err = decodeCommit(text, l.options.Limits); err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)

@@ -74,8 +74,32 @@ func (t *Transaction) refresh(ctx context.Context, now *Snapshot, done *Committe
 			return nil, seen, fmt.Errorf("%w: %w", ErrExpired, err)
 		}
 	}
-	next, _, err := t.rebase(ctx, now, g, seen, done) // nothing was sent yet, so none of the winners is ours
+	next, _, err := t.rebase(ctx, now, g, heard{seen, true}, done) // nothing was sent yet, so none of the winners is ours
 	return next, seen, err
+}
+
+// heard is how far a listing of what follows a base can be trusted.
+type heard struct {
+	base   sighting // of the base: what follows it was created later
+	proved bool     // that nothing which follows was cleaned up before the listing is known
+}
+
+// checkWinner demands that a commit is the one that was there when the version was taken: listed and read in time, or
+// listed in a log that allows no other, and read as it was listed.
+func (l *Log) checkWinner(c *Commit, g *listing, from Version, h *heard) error {
+	if !h.proved && !l.late(h.base, c.date) {
+		return nil
+	}
+	if !h.proved {
+		if err := g.surely(from); err != nil {
+			return fmt.Errorf("%w: %w", ErrExpired, err)
+		}
+		h.proved = true
+	}
+	if g.commits[c.Version].ETag != c.etag {
+		return fmt.Errorf("%w: commit %d is not the one that was listed", ErrExpired, c.Version)
+	}
+	return nil
 }
 
 // continues tells whether the commit of s is the one that was read. Clean-up goes oldest first: then what follows it in

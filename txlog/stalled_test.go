@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -17,7 +18,16 @@ type stalledPut struct {
 	objectstore.Store
 	key           string
 	before, after func()
-	reply         error // instead of the store's answer
+	reply         error  // instead of the store's answer
+	list          func() // before the first listing that follows
+}
+
+func (s *stalledPut) List(ctx context.Context, prefix, after string) iter.Seq2[objectstore.Info, error] {
+	if s.list != nil && s.key == "" {
+		s.list()
+		s.list = nil
+	}
+	return s.Store.List(ctx, prefix, after)
 }
 
 func (s *stalledPut) Put(ctx context.Context, key string, body objectstore.Body, c objectstore.Condition) (objectstore.Info, error) {
@@ -190,6 +200,32 @@ func TestStalledWriterWhoseVersionAnotherRefilledIsNotTwice(t *testing.T) {
 				t.Errorf("version %d holds %v", s.version, k.live(t))
 			}
 		})
+	}
+}
+
+// TestStalledLoserDoesNotTakeItsOrphanForItsCommit: the version was another's when it looked. Before it lists what it lost
+// against, clean-up removes that, and a late copy of its own PUT lands there.
+func TestStalledLoserDoesNotTakeItsOrphanForItsCommit(t *testing.T) {
+	k := newLake(t)
+	asleep, put := k.sleeper(1, 2)
+	x := staged(t, asleep, "x")
+	put.before = func() { appendOne(t, k.log) }
+	put.list = func() {
+		appendOne(t, k.log)
+		k.upkeep(t)
+		body, err := x.body(x.base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if outcome, err := k.log.Commit(t.Context(), 1, x.txnID, body); outcome != OutcomeCommitted {
+			t.Fatalf("%v, %v", outcome, err)
+		}
+	}
+	if done, err := x.Commit(t.Context()); !errors.Is(err, ErrExpired) {
+		t.Errorf("it is in no version, and was told %+v, %v", done, err)
+	}
+	if k.live(t)["x"] {
+		t.Error("it is there")
 	}
 }
 

@@ -182,8 +182,7 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		if outcome == OutcomeCommitted {
 			return done, nil
 		}
-		seen = sighting{loaded: g.began, asOf: date}
-		next, ours, err := t.rebase(ctx, now, g, seen, done)
+		next, ours, err := t.rebase(ctx, now, g, heard{seen, late}, done)
 		if err != nil {
 			return nil, err
 		}
@@ -191,7 +190,7 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 			done.Version = ours
 			return done, nil
 		}
-		now = next
+		now, seen = next, sighting{loaded: g.began, asOf: date}
 	}
 	return nil, fmt.Errorf("%w: %d of them", ErrConcurrentWrite, done.Attempts)
 }
@@ -209,8 +208,8 @@ func (t *Transaction) checkAbsent(ctx context.Context) error {
 }
 
 // rebase checks the change against everything that was committed since now, as g lists it, and returns the newest
-// snapshot; seen is when the log was listed. ours is the version that turned out to be this very change, -1 for none.
-func (t *Transaction) rebase(ctx context.Context, now *Snapshot, g *listing, seen sighting, done *Committed) (next *Snapshot, ours Version, err error) {
+// snapshot. ours is the version that turned out to be this very change, -1 for none.
+func (t *Transaction) rebase(ctx context.Context, now *Snapshot, g *listing, h heard, done *Committed) (next *Snapshot, ours Version, err error) {
 	from := Version(0)
 	if now != nil {
 		from = now.version + 1
@@ -231,8 +230,8 @@ func (t *Transaction) rebase(ctx context.Context, now *Snapshot, g *listing, see
 		if err != nil {
 			return nil, -1, err
 		}
-		if t.log.late(seen, winner.date) { // clean-up may have made room since the listing, and another may have filled it
-			return nil, -1, fmt.Errorf("%w: commit %d was read long after it was listed", ErrExpired, st.to)
+		if err := t.log.checkWinner(winner, g, from, &h); err != nil {
+			return nil, -1, err
 		}
 		if winner.Info != nil && winner.Info.TxnID == t.txnID && !ownUnknown() {
 			return nil, st.to, nil
@@ -264,6 +263,7 @@ func (t *Transaction) body(now *Snapshot) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	actions = t.timed(now, info, actions)
 	t.sent = attempt{now, info, actions}
 	bound := t.log.options.Limits
 	var body []byte
