@@ -115,7 +115,7 @@ func (t *Table) vacuum(ctx context.Context, v Vacuum) (*VacuumResult, error) {
 		Table: t.URL(), Operation: "VACUUM", VersionBefore: s.Version(), VersionAfter: s.Version(), DryRun: v.DryRun,
 		RetainMilliseconds: retain.Milliseconds(), Cutoff: now.Add(-retain), Objects: []VacuumObject{},
 	}
-	keep, err := t.vacuumKeep(ctx, s, res.Cutoff)
+	keep, err := t.vacuumKeep(ctx, s, res.Cutoff, retain)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (t *Table) vacuumDelete(ctx context.Context, s *txlog.Snapshot, v Vacuum, d
 		return err
 	}
 	t.advance(s)
-	keep, err := t.vacuumKeep(ctx, s, res.Cutoff)
+	keep, err := t.vacuumKeep(ctx, s, res.Cutoff, time.Duration(res.RetainMilliseconds)*time.Millisecond)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/tabletest"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
@@ -197,5 +198,31 @@ func TestVacuumRetainsLongerThanTheTable(t *testing.T) {
 	}
 	if slices.ContainsFunc(u.keys(), func(k string) bool { return strings.HasPrefix(k, "_") }) {
 		t.Errorf("odd objects %v", u.keys())
+	}
+}
+
+// A machine whose clock was ahead of the store's took an ordinary vacuum for one that keeps longer than the table
+// promises, looked for tombstones in the commits, and refused where log clean-up had been.
+func TestVacuumOfAClockThatIsAhead(t *testing.T) {
+	u := newUpkeep(t, "id bigint", table.Create{Properties: map[string]string{
+		"delta.logRetentionDuration": "interval 1 days", "delta.checkpointInterval": "2",
+	}})
+	for i := range 4 {
+		u.append("SELECT %d AS id", i)
+		u.clock.Advance(3 * 24 * time.Hour)
+	}
+	u.put("part-orphan.parquet", "12345")
+	u.clock.Advance(week + time.Second)
+	ahead := u.options()
+	ahead.Log.Clock = clock.Skewed(u.clock, time.Second)
+	tab, err := table.Open(t.Context(), u.store, upkeepPath, ahead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tab.Log().At(t.Context(), 0); !errors.Is(err, txlog.ErrHistoryGone) {
+		t.Fatalf("the log still begins at version 0: %v", err)
+	}
+	if res, err := tab.Vacuum(t.Context(), table.Vacuum{}); err != nil || res.FilesDeleted != 1 {
+		t.Errorf("vacuum: %+v, %v", res, err)
 	}
 }
