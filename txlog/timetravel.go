@@ -160,8 +160,8 @@ func (tl *timeline) enablement(newest *Snapshot) (first enablement, byObject boo
 		return enablement{}, true
 	}
 	c := newest.metadata.Configuration
-	v, err1 := strconv.ParseInt(c["delta.inCommitTimestampEnablementVersion"], 10, 64)
-	t, err2 := strconv.ParseInt(c["delta.inCommitTimestampEnablementTimestamp"], 10, 64)
+	v, err1 := strconv.ParseInt(c[inCommitSinceVersion], 10, 64)
+	t, err2 := strconv.ParseInt(c[inCommitSinceTime], 10, 64)
 	if err1 != nil || err2 != nil {
 		return enablement{0, -1 << 62}, false // from the first version on
 	}
