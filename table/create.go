@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/objectstore"
@@ -26,7 +25,8 @@ type Create struct {
 	Meta        ChangeMeta
 }
 
-// oddCharacters cannot stand in a column name without column mapping: Spark and Parquet readers refuse them.
+// oddCharacters cannot stand in a column name without column mapping: Spark and Parquet readers refuse them. A new
+// table gets column mapping by name for them unless its properties say that it shall have none.
 const oddCharacters = " ,;{}()\n\t="
 
 // CreateTable makes an empty table at path. New tables have reader version 3, writer version 7 and deletion vectors;
@@ -131,7 +131,7 @@ func prepareCreate(ctx context.Context, store objectstore.Store, path string, c 
 	if err != nil {
 		return nil, err
 	}
-	sh, err := newShape(c)
+	sh, asked, err := newShape(c, newPhysicalName(o.Log.Rand))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.URL(), err)
 	}
@@ -142,7 +142,9 @@ func prepareCreate(ctx context.Context, store objectstore.Store, path string, c 
 	case !errors.Is(err, txlog.ErrNotATable):
 		return nil, fmt.Errorf("%s: %w", t.URL(), err)
 	}
-	protocol, err := txlog.DefaultProtocol(sh.schema, sh.partitionBy, sh.properties)
+	protocol, err := txlog.Design{
+		Schema: sh.schema, PartitionBy: sh.partitionBy, Properties: sh.properties, Asked: asked,
+	}.NewProtocol()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.URL(), err)
 	}
@@ -164,40 +166,35 @@ func prepareCreate(ctx context.Context, store objectstore.Store, path string, c 
 	return ch, nil
 }
 
-// newShape checks a request for a new table and fills in its defaults.
-func newShape(c Create) (shape, error) {
+// newShape checks a request for a new table and fills in its defaults. physical makes names for data files; asked are
+// the features that the properties ask for by name.
+func newShape(c Create, physical func(name string) string) (sh shape, asked []string, err error) {
 	var problems []error
 	if c.Schema == nil || len(c.Schema.Fields) == 0 {
-		return shape{}, fmt.Errorf("%w: a table needs columns", ErrInvalidRequest)
+		return shape{}, nil, fmt.Errorf("%w: a table needs columns", ErrInvalidRequest)
 	}
 	if len(c.ClusterBy) > 0 {
 		problems = append(problems, fmt.Errorf("%w: clustered tables", ErrUnsupported))
 	}
-	properties, err := checkProperties(c.Properties)
+	request, err := readProperties(c.Properties)
 	if err != nil {
 		problems = append(problems, err)
 	}
-	if _, set := properties[propDeletionVectors]; !set && properties != nil {
-		properties[propDeletionVectors] = "true"
+	if _, set := request.stored[propDeletionVectors]; !set {
+		request.stored[propDeletionVectors] = "true"
 	}
-	for _, f := range c.Schema.Fields {
-		if strings.ContainsAny(f.Name, oddCharacters) {
-			problems = append(problems, fmt.Errorf("%w: column name %q needs column mapping", ErrUnsupported, f.Name))
-		}
+	sh = shape{schema: c.Schema, properties: request.stored}
+	if err := sh.mapNewColumns(physical); err != nil {
+		problems = append(problems, err)
 	}
-	if mode := properties[propMappingMode]; mode != "" && !strings.EqualFold(mode, "none") {
-		problems = append(problems, fmt.Errorf("%w: %s = %s", ErrUnsupported, propMappingMode, mode))
-	}
-	partitionBy, err := checkPartitioning(c.Schema, c.PartitionBy)
-	if err != nil {
+	if sh.partitionBy, err = checkPartitioning(c.Schema, c.PartitionBy); err != nil {
 		problems = append(problems, err)
 	}
 	if err := errors.Join(problems...); err != nil {
-		return shape{}, err
+		return shape{}, nil, err
 	}
-	sh := shape{schema: c.Schema, partitionBy: partitionBy, properties: properties}
 	sh.stats = txlog.DefaultStatsColumns(sh.schema, sh.mapping, sh.partitionBy, sh.properties)
-	return sh, nil
+	return sh, request.asked, nil
 }
 
 // checkPartitioning spells partition columns as the schema does and refuses those that cannot be one.

@@ -2,6 +2,7 @@ package table
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/lakectl/lakectl/txlog"
@@ -10,11 +11,8 @@ import (
 // addColumns gives the change's shape the columns extra, nullable and last, and plans the metaData that says so.
 //
 // Protocol: "Change Metadata". Old files lack the columns, which reads as NULL.
-// Errors:   ErrUnsupported for a table with column mapping, or for a type that needs a feature that we cannot write.
+// Errors:   txlog.ErrUnsupportedFeature for a type that needs a feature that we cannot write.
 func (c *Change) addColumns(extra []txlog.Field) error {
-	if c.shape.mapping != txlog.MappingNone {
-		return fmt.Errorf("%w: adding columns to a table with column mapping", ErrUnsupported)
-	}
 	fields := slices.Clone(c.shape.schema.Fields)
 	for _, f := range extra {
 		fields = append(fields, txlog.Field{Name: f.Name, Type: f.Type, Nullable: true})
@@ -26,11 +24,18 @@ func (c *Change) addColumns(extra []txlog.Field) error {
 	return c.reshape(schema, c.shape.partitionBy)
 }
 
-// reshape plans a metaData with another schema.
+// reshape plans a metaData with another schema. With column mapping its new columns get ids and physical names;
+// without, a name that would need them is an error.
 func (c *Change) reshape(schema *txlog.Schema, partitionBy []string) error {
 	meta, _ := c.inForce()
-	meta.SchemaString, meta.PartitionColumns = schema.JSON(), orEmpty(partitionBy)
-	return c.redefine(meta, schema, nil)
+	sh := shape{schema: schema, properties: maps.Clone(meta.Configuration)}
+	if c.shape.mapping != txlog.MappingNone {
+		sh.mapColumns(c.shape.mapping, newPhysicalName(c.t.opts.Log.Rand))
+	} else if odd := oddName(schema.Fields, ""); odd != "" && oddName(c.shape.schema.Fields, "") == "" {
+		return fmt.Errorf("%w: column name %q needs column mapping (%s = name)", ErrSchemaMismatch, odd, propMappingMode)
+	}
+	meta.SchemaString, meta.PartitionColumns, meta.Configuration = sh.schema.JSON(), orEmpty(partitionBy), sh.properties
+	return c.redefine(meta, sh.schema, nil)
 }
 
 // inForce is a copy of the metaData as the change leaves it, and the protocol.
@@ -72,6 +77,9 @@ func (c *Change) redefine(meta *txlog.Metadata, schema *txlog.Schema, asked []st
 	c.first = append(c.first, meta)
 	c.shape.schema, c.shape.partitionBy = schema, partitionNames(schema, meta.PartitionColumns)
 	c.shape.properties = meta.Configuration
+	if c.shape.mapping, err = txlog.ParseMapping(meta.Configuration[propMappingMode]); err != nil {
+		return err
+	}
 	c.shape.stats = txlog.DefaultStatsColumns(schema, c.shape.mapping, c.shape.partitionBy, c.shape.properties)
 	return nil
 }

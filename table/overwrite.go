@@ -127,6 +127,9 @@ func (c *Change) overwriteSchema(ctx context.Context, eng Engine, src Query) err
 	if err != nil {
 		return err
 	}
+	if c.shape.mapping != txlog.MappingNone {
+		schema = txlog.InheritMapping(schema, c.shape.schema)
+	}
 	if schema.Equal(c.shape.schema) {
 		return nil
 	}

@@ -3,6 +3,8 @@ package table
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,9 +14,13 @@ import (
 // Property keys that decide how rows are written. Protocol: "Table Properties" (delta.md §10).
 const (
 	propAppendOnly      = "delta.appendOnly"
+	propFileRetention   = "delta.deletedFileRetentionDuration"
+	propLogRetention    = "delta.logRetentionDuration"
+	propStatsColumns    = "delta.dataSkippingStatsColumns"
+	propTxnRetention    = "delta.setTransactionRetentionDuration"
 	propCodec           = "delta.parquet.compression.codec"
 	propDeletionVectors = "delta.enableDeletionVectors"
-	propMappingMode     = "delta.columnMapping.mode"
+	propMappingMode     = txlog.MappingModeKey
 	propTargetFileSize  = "delta.targetFileSize"
 )
 
@@ -24,68 +30,132 @@ type propertyCheck func(value string) error
 // propertyChecks holds the properties that may be set when a table is created, keys as they are stored.
 func propertyChecks() map[string]propertyCheck {
 	return map[string]propertyCheck{
-		propAppendOnly:                          checkBool,
-		"delta.checkpointInterval":              checkCount(1),
-		"delta.checkpointPolicy":                checkOneOf("classic", "v2"),
-		"delta.checkpoint.writeStatsAsJson":     checkBool,
-		"delta.checkpoint.writeStatsAsStruct":   checkBool,
-		"delta.logRetentionDuration":            checkInterval,
-		"delta.deletedFileRetentionDuration":    checkInterval,
-		"delta.enableExpiredLogCleanup":         checkBool,
-		"delta.setTransactionRetentionDuration": checkInterval,
-		"delta.enableChangeDataFeed":            checkBool,
-		propDeletionVectors:                     checkBool,
-		"delta.isolationLevel":                  checkOneOf("Serializable", "WriteSerializable"),
-		"delta.dataSkippingNumIndexedCols":      checkCount(-1),
-		"delta.dataSkippingStatsColumns":        checkNothing,
-		"delta.dataSkippingStringPrefixLength":  checkCount(1),
-		propTargetFileSize:                      checkSize,
-		"delta.autoOptimize.optimizeWrite":      checkBool,
-		"delta.autoOptimize.autoCompact":        checkBool,
-		"delta.randomizeFilePrefixes":           checkBool,
-		"delta.randomPrefixLength":              checkCount(1),
-		propMappingMode:                         checkOneOf("none", "name", "id"),
-		"delta.enableTypeWidening":              checkBool,
-		"delta.enableRowTracking":               checkBool,
-		"delta.enableInCommitTimestamps":        checkBool,
-		"delta.enableIcebergCompatV1":           checkBool,
-		"delta.enableIcebergCompatV2":           checkBool,
-		"delta.enableVariantShredding":          checkBool,
-		propCodec:                               checkOneOf("uncompressed", "none", "snappy", "gzip", "lz4_raw", "zstd"),
-		"delta.parquet.format.version":          checkOneOf("1.0.0"),
+		propAppendOnly:                         checkBool,
+		"delta.checkpointInterval":             checkCount(1),
+		"delta.checkpointPolicy":               checkOneOf("classic", "v2"),
+		"delta.checkpoint.writeStatsAsJson":    checkBool,
+		"delta.checkpoint.writeStatsAsStruct":  checkBool,
+		propLogRetention:                       checkInterval,
+		propFileRetention:                      checkInterval,
+		"delta.enableExpiredLogCleanup":        checkBool,
+		propTxnRetention:                       checkInterval,
+		"delta.enableChangeDataFeed":           checkBool,
+		propDeletionVectors:                    checkBool,
+		"delta.isolationLevel":                 checkOneOf("Serializable", "WriteSerializable"),
+		"delta.dataSkippingNumIndexedCols":     checkCount(-1),
+		propStatsColumns:                       checkNothing,
+		"delta.dataSkippingStringPrefixLength": checkCount(1),
+		propTargetFileSize:                     checkSize,
+		"delta.autoOptimize.optimizeWrite":     checkBool,
+		"delta.autoOptimize.autoCompact":       checkBool,
+		"delta.randomizeFilePrefixes":          checkBool,
+		"delta.randomPrefixLength":             checkCount(1),
+		propMappingMode:                        checkOneOf("none", "name", "id"),
+		"delta.enableTypeWidening":             checkBool,
+		"delta.enableRowTracking":              checkBool,
+		"delta.enableInCommitTimestamps":       checkBool,
+		"delta.enableIcebergCompatV1":          checkBool,
+		"delta.enableIcebergCompatV2":          checkBool,
+		"delta.enableVariantShredding":         checkBool,
+		propCodec:                              checkOneOf("uncompressed", "none", "snappy", "gzip", "lz4_raw", "zstd"),
+		"delta.parquet.format.version":         checkOneOf("1.0.0"),
 	}
 }
 
-// checkProperties returns properties as they are stored: known keys spelled right, values checked, instructions
-// (features and protocol versions) left out. Keys without the delta. prefix belong to users and pass as they are.
+// propertyRequest is what a SET of properties asks for.
+type propertyRequest struct {
+	stored map[string]string // keys as they are stored
+	asked  []string          // table features
+}
+
+// Instructions that stand among properties and are never stored.
+const (
+	featurePrefix    = "delta.feature."
+	propMinReader    = "delta.minReaderVersion"
+	propMinWriter    = "delta.minWriterVersion"
+	featureSupported = "supported"
+)
+
+// readProperties reads properties as people set them: known keys spelled right, values checked, instructions (features
+// and protocol versions) taken out. Keys without the delta. prefix belong to users and pass as they are.
 //
 // Errors: ErrProperty, once for every problem.
-func checkProperties(properties map[string]string) (map[string]string, error) {
+func readProperties(properties map[string]string) (propertyRequest, error) {
 	known := propertyChecks()
 	spelled := make(map[string]string, len(known))
 	for key := range known {
 		spelled[strings.ToLower(key)] = key
 	}
-	out := make(map[string]string, len(properties))
+	out := propertyRequest{stored: make(map[string]string, len(properties))}
 	var problems []error
-	for key, value := range properties {
-		lower := strings.ToLower(key)
-		if !strings.HasPrefix(lower, "delta.") {
-			out[key] = value
-			continue
-		}
+	for _, key := range slices.Sorted(maps.Keys(properties)) {
+		value, lower := properties[key], strings.ToLower(key)
 		canonical, ok := spelled[lower]
-		if !ok {
-			problems = append(problems, fmt.Errorf("%w: %q is not a property that can be set here", ErrProperty, key))
+		var err error
+		switch {
+		case !strings.HasPrefix(lower, "delta."):
+			out.stored[key] = value
 			continue
+		case strings.HasPrefix(lower, featurePrefix), strings.EqualFold(key, propMinReader), strings.EqualFold(key, propMinWriter):
+			err = out.instruct(key, value)
+		case !ok:
+			err = fmt.Errorf("%w: %q is not a property that can be set here", ErrProperty, key)
+		default:
+			if err = known[canonical](value); err != nil {
+				err = fmt.Errorf("%w: %s: %w", ErrProperty, canonical, err)
+			}
+			out.stored[canonical] = value
 		}
-		if err := known[canonical](value); err != nil {
-			problems = append(problems, fmt.Errorf("%w: %s: %w", ErrProperty, canonical, err))
-			continue
-		}
-		out[canonical] = value
+		problems = append(problems, err)
 	}
 	return out, errors.Join(problems...)
+}
+
+// instruct reads delta.feature.X = supported and the versions of the protocol, which stand for the features that they
+// imply.
+func (r *propertyRequest) instruct(key, value string) error {
+	if name := key[min(len(key), len(featurePrefix)):]; strings.HasPrefix(strings.ToLower(key), featurePrefix) {
+		if name == "" || !strings.EqualFold(value, featureSupported) {
+			return fmt.Errorf("%w: %s can only be %q", ErrProperty, key, featureSupported)
+		}
+		r.asked = append(r.asked, name)
+		return nil
+	}
+	most := 7
+	if strings.EqualFold(key, propMinReader) {
+		most = 3
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(value))
+	switch {
+	case err != nil || n < 1 || n > most:
+		return fmt.Errorf("%w: %s: %q is not a version from 1 to %d", ErrProperty, key, clip(value), most)
+	case most == 3:
+		r.asked = append(r.asked, txlog.FeaturesOfVersions(n, 0)...)
+	default:
+		r.asked = append(r.asked, txlog.FeaturesOfVersions(0, n)...)
+	}
+	return nil
+}
+
+// CopyProperties are the properties that a table takes over from another one: not those that say what happened to that
+// one alone.
+func CopyProperties(configuration map[string]string) map[string]string {
+	out := maps.Clone(configuration)
+	maps.DeleteFunc(out, func(key, _ string) bool { return keptProperty(key) })
+	if out == nil {
+		out = map[string]string{}
+	}
+	return out
+}
+
+// keptProperty tells whether the log itself keeps a property: nobody may set it.
+func keptProperty(key string) bool {
+	switch key {
+	case txlog.MaxColumnIDKey, "delta.inCommitTimestampEnablementVersion", "delta.inCommitTimestampEnablementTimestamp",
+		"delta.rowTracking.materializedRowIdColumnName", "delta.rowTracking.materializedRowCommitVersionColumnName":
+		return true
+	}
+	return false
 }
 
 func checkNothing(string) error { return nil }

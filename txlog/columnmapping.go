@@ -3,6 +3,9 @@ package txlog
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +23,13 @@ const (
 const (
 	FieldIDKey      = "delta.columnMapping.id"
 	PhysicalNameKey = "delta.columnMapping.physicalName"
+	nestedIDsKey    = "delta.columnMapping.nested.ids" // ids of elements, keys and values, for Iceberg
+)
+
+// Properties of column mapping. MaxColumnIDKey is the highest id that any column of the table ever had.
+const (
+	MappingModeKey = "delta.columnMapping.mode"
+	MaxColumnIDKey = "delta.columnMapping.maxColumnId"
 )
 
 // String is the value of the property.
@@ -35,7 +45,7 @@ func (m ColumnMapping) String() string {
 }
 
 func mappingOf(configuration map[string]string) (ColumnMapping, error) {
-	switch mode := strings.ToLower(configuration["delta.columnMapping.mode"]); mode {
+	switch mode := strings.ToLower(configuration[MappingModeKey]); mode {
 	case "", "none":
 		return MappingNone, nil
 	case "name":
@@ -43,8 +53,128 @@ func mappingOf(configuration map[string]string) (ColumnMapping, error) {
 	case "id":
 		return MappingID, nil
 	default:
-		return MappingNone, corrupt("delta.columnMapping.mode is %q", clip(mode))
+		return MappingNone, corrupt(MappingModeKey+" is %q", clip(mode))
 	}
+}
+
+// ParseMapping reads the value of the property delta.columnMapping.mode; "" is none.
+func ParseMapping(mode string) (ColumnMapping, error) {
+	return mappingOf(map[string]string{MappingModeKey: mode})
+}
+
+// AssignMapping gives an id and a physical name to every field of s that lacks one, those inside structs, arrays and
+// maps included. Ids go on above last, the highest that the table ever gave out; the highest afterwards comes back.
+// physical makes a physical name for the column called name.
+//
+// Protocol: "Column Mapping", "Writer Requirements for Column Mapping": ids and physical names are unique for ever.
+func AssignMapping(s *Schema, last int, physical func(name string) string) (*Schema, int) {
+	walkFields(s.Fields, "", func(_ string, f Field) {
+		if id, ok := f.FieldID(); ok {
+			last = max(last, id)
+		}
+		last = max(last, highestNestedID(f))
+	})
+	fields := mapFields(s.Fields, func(f Field) Field {
+		_, hasID := f.FieldID()
+		_, hasName := f.Metadata[PhysicalNameKey]
+		if hasID && hasName {
+			return f
+		}
+		f.Metadata = maps.Clone(f.Metadata)
+		if f.Metadata == nil {
+			f.Metadata = map[string]json.RawMessage{}
+		}
+		if !hasID {
+			last++
+			f.Metadata[FieldIDKey] = json.RawMessage(strconv.Itoa(last))
+		}
+		if !hasName {
+			f.Metadata[PhysicalNameKey] = json.RawMessage(quoteJSON(physical(f.Name)))
+		}
+		return f
+	})
+	return &Schema{Fields: fields}, last
+}
+
+// WithoutMapping is s without ids and physical names: those of another table, or of a mode that is off, mean nothing.
+func WithoutMapping(s *Schema) *Schema {
+	return &Schema{Fields: mapFields(s.Fields, bareField)}
+}
+
+// InheritMapping is s with the ids and physical names of those columns of old that have the same name and type: a
+// column that is replaced by its like stays itself.
+func InheritMapping(s, old *Schema) *Schema {
+	fields := slices.Clone(s.Fields)
+	for i, f := range fields {
+		at, err := lookupField(old.Fields, f.Name)
+		if err != nil || !withoutMapping(old.Fields[at].Type).Equal(withoutMapping(f.Type)) {
+			continue
+		}
+		was := old.Fields[at]
+		fields[i].Type, fields[i].Metadata = was.Type, maps.Clone(f.Metadata)
+		if fields[i].Metadata == nil {
+			fields[i].Metadata = map[string]json.RawMessage{}
+		}
+		for _, key := range mappingKeys() {
+			if raw, has := was.Metadata[key]; has {
+				fields[i].Metadata[key] = raw
+			}
+		}
+	}
+	return &Schema{Fields: fields}
+}
+
+func mappingKeys() []string { return []string{FieldIDKey, PhysicalNameKey, nestedIDsKey} }
+
+func withoutMapping(t *DataType) *DataType { return mapTypeFields(t, bareField) }
+
+func bareField(f Field) Field {
+	f.Metadata = maps.Clone(f.Metadata)
+	for _, key := range mappingKeys() {
+		delete(f.Metadata, key)
+	}
+	return f
+}
+
+// highestNestedID is the highest id of the elements, keys and values below f; 0 for none.
+func highestNestedID(f Field) int {
+	raw, has := f.Metadata[nestedIDsKey]
+	if !has {
+		return 0
+	}
+	highest := 0
+	r := newJSONReader(raw)
+	r.object(func(string) { highest = max(highest, int(r.int32())) })
+	if r.end() != nil {
+		return 0
+	}
+	return highest
+}
+
+// mapFields changes every field, an outer one before those inside of it.
+func mapFields(fields []Field, change func(Field) Field) []Field {
+	out := make([]Field, len(fields))
+	for i, f := range fields {
+		f = change(f)
+		f.Type = mapTypeFields(f.Type, change)
+		out[i] = f
+	}
+	return out
+}
+
+func mapTypeFields(t *DataType, change func(Field) Field) *DataType {
+	out := *t
+	switch t.Kind {
+	case KindStruct:
+		out.Fields = mapFields(t.Fields, change)
+	case KindArray:
+		out.Element = mapTypeFields(t.Element, change)
+	case KindMap:
+		out.Key, out.Value = mapTypeFields(t.Key, change), mapTypeFields(t.Value, change)
+	default:
+		return t
+	}
+	return &out
 }
 
 // PhysicalName is the name of the field in data files, partition values and statistics.

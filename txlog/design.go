@@ -150,11 +150,10 @@ func (d Design) check() error {
 	if err := d.Schema.CheckKnown(); err != nil {
 		return err
 	}
-	mapping, err := mappingOf(d.Properties)
-	if err != nil {
+	if _, err := mappingOf(d.Properties); err != nil {
 		return err
 	}
-	return featureError(true, activeRefusals(&Metadata{Configuration: d.Properties}, d.Schema, mapping))
+	return featureError(true, activeRefusals(&Metadata{Configuration: d.Properties}, d.Schema))
 }
 
 // with adds features to a protocol.
@@ -217,5 +216,26 @@ func (p *Protocol) supported() []string {
 			names = append(names, f.name)
 		}
 	}
+	return names
+}
+
+// FeaturesBeyond lists the features that p supports and before does not, sorted.
+func (p *Protocol) FeaturesBeyond(before *Protocol) []string {
+	names := slices.DeleteFunc(p.supported(), before.Supports)
+	slices.Sort(names)
+	return names
+}
+
+// FeaturesOfVersions lists the features that a pair of old version numbers implies, sorted; 3 and 7 imply none.
+//
+// Protocol: "Table Features", the table of versions.
+func FeaturesOfVersions(reader, writer int) []string {
+	var names []string
+	for _, f := range features() {
+		if f.writer > 0 && writer < 7 && writer >= f.writer || f.reader > 0 && reader < 3 && reader >= f.reader {
+			names = append(names, f.name)
+		}
+	}
+	slices.Sort(names)
 	return names
 }

@@ -8,7 +8,7 @@ import (
 
 // activeRefusals lists the duties of a writer that are switched on in this table and that we cannot do yet.
 // A feature that is supported but not active asks nothing of a writer.
-func activeRefusals(m *Metadata, schema *Schema, mapping ColumnMapping) []string {
+func activeRefusals(m *Metadata, schema *Schema) []string {
 	var refused []string
 	active := func(feature, what string) {
 		if what != "" {
@@ -22,9 +22,6 @@ func activeRefusals(m *Metadata, schema *Schema, mapping ColumnMapping) []string
 	}
 	if isTrue(m.Configuration, "delta.enableChangeDataFeed") || isTrue(m.Configuration, "delta.enableChangeDataCapture") {
 		active(FeatureChangeDataFeed, "delta.enableChangeDataFeed is true")
-	}
-	if mapping != MappingNone {
-		active(FeatureColumnMapping, "delta.columnMapping.mode is "+mapping.String())
 	}
 	if isTrue(m.Configuration, "delta.enableRowTracking") {
 		active(FeatureRowTracking, "delta.enableRowTracking is true")

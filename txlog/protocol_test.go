@@ -73,7 +73,7 @@ func TestActiveDutiesRefuseWrites(t *testing.T) {
 		"default":         {schema: column(`"CURRENT_DEFAULT":"now()"`), want: "now()"},
 		"row tracking":    {schema: column(""), properties: map[string]string{"delta.enableRowTracking": "true"}, want: FeatureRowTracking},
 		"uniform":         {schema: column(""), properties: map[string]string{"delta.universalFormat.enabledFormats": "iceberg"}, want: "universalFormat"},
-		"mapping":         {schema: column(`"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"x"`), properties: map[string]string{"delta.columnMapping.mode": "name"}, want: FeatureColumnMapping},
+		"mapping":         {schema: column(`"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"x"`), properties: map[string]string{"delta.columnMapping.mode": "name"}},
 		"unknown type":    {schema: strings.Replace(column(""), "long", "interval day", 1), want: "interval day"},
 		"broken mapping":  {schema: column(""), properties: map[string]string{"delta.columnMapping.mode": "name"}, want: "lacks an id"},
 		"missing columns": {schema: "", want: "no schemaString"},

@@ -165,7 +165,7 @@ func (s *Snapshot) CheckWritable() error {
 	if err := s.schema.CheckKnown(); err != nil {
 		return err
 	}
-	return featureError(true, activeRefusals(s.metadata, s.schema, s.mapping))
+	return featureError(true, activeRefusals(s.metadata, s.schema))
 }
 
 // StatsColumns says which columns of the table get statistics.

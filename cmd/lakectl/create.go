@@ -82,7 +82,7 @@ func (a *app) createRequest(ctx context.Context, f createFlags) (table.Create, e
 	}
 	if f.like != "" {
 		subject := a.subject
-		w, t, err := a.readTable(ctx, f.like)
+		_, t, err := a.readTable(ctx, f.like)
 		if err != nil {
 			return c, err
 		}
@@ -91,14 +91,7 @@ func (a *app) createRequest(ctx context.Context, f createFlags) (table.Create, e
 			return c, err
 		}
 		c.PartitionBy = slices.Clone(t.Snapshot().PartitionColumns())
-		for k, v := range t.Snapshot().Metadata().Configuration {
-			if !strings.HasPrefix(k, "delta.columnMapping.") {
-				c.Properties[k] = v
-			}
-		}
-		if t.Snapshot().Mapping() != txlog.MappingNone {
-			return c, &toldError{code: exitFeature, message: w.text + " uses column mapping, which create does not write yet", hint: "--schema with its columns: lakectl describe " + w.text, table: w.text}
-		}
+		c.Properties = table.CopyProperties(t.Snapshot().Metadata().Configuration)
 	}
 	for _, p := range f.properties {
 		name, value, ok := strings.Cut(p, "=")

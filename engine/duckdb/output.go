@@ -359,14 +359,31 @@ func (c *copier) fieldIDs(fields []txlog.Field, top bool) string {
 			continue
 		}
 		value := strconv.Itoa(id)
-		if f.Type.Kind == txlog.KindStruct {
-			value = "{__duckdb_field_id: " + value
-			if inner := c.fieldIDs(f.Type.Fields, false); inner != "" {
-				value += ", " + inner
-			}
-			value += "}"
+		if inner := c.innerIDs(f.Type); inner != "" {
+			value = "{__duckdb_field_id: " + value + ", " + inner + "}"
 		}
 		entries = append(entries, table.QuoteIdent(f.PhysicalName(c.write.Mapping))+": "+value)
+	}
+	return strings.Join(entries, ", ")
+}
+
+// innerIDs lists the ids below a type; elements, keys and values have none of their own.
+func (c *copier) innerIDs(t *txlog.DataType) string {
+	var entries []string
+	below := func(name string, t *txlog.DataType) {
+		if inner := c.innerIDs(t); inner != "" {
+			entries = append(entries, name+": {"+inner+"}")
+		}
+	}
+	switch t.Kind {
+	case txlog.KindStruct:
+		return c.fieldIDs(t.Fields, false)
+	case txlog.KindArray:
+		below("element", t.Element)
+	case txlog.KindMap:
+		below("key", t.Key)
+		below("value", t.Value)
+	default:
 	}
 	return strings.Join(entries, ", ")
 }

@@ -114,7 +114,7 @@ func (u *uploader) folder(partition map[string]string) string {
 		if value == "" {
 			value = nullFolder
 		}
-		folder := escapeFolder(f.Name) + "=" + value
+		folder := escapeFolder(f.PhysicalName(u.write.Mapping)) + "=" + value
 		if len(folder) > folderBytes {
 			folder = folder[:folderBytes]
 			for !utf8.ValidString(folder) {
