@@ -97,7 +97,7 @@ func (l *Log) cleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
 func (l *Log) storeNow(ctx context.Context, g *listing) (time.Time, error) {
 	var newest objectstore.Info
 	for _, info := range g.commits {
-		if info.Modified.After(newest.Modified) {
+		if c := info.Modified.Compare(newest.Modified); c > 0 || c == 0 && info.Key > newest.Key {
 			newest = info
 		}
 	}
@@ -121,8 +121,8 @@ func (l *Log) cleanUpStart(ctx context.Context, s *Snapshot, tl *timeline, cutof
 		return nil, nil
 	}
 	last, err := l.versionAt(ctx, s, tl, cutoff.UnixMilli())
-	if errors.Is(err, ErrTimestampTooEarly) {
-		return nil, nil
+	if errors.Is(err, ErrTimestampTooEarly) || errors.Is(err, ErrHistoryGone) {
+		return nil, nil // in the second case another clean-up was faster
 	}
 	if err != nil {
 		return nil, err

@@ -29,8 +29,13 @@ func (l *Log) At(ctx context.Context, v Version) (*Snapshot, error) {
 	return l.at(ctx, v)
 }
 
+// listAgainMax is how often a read lists anew because objects of its listing were gone. A second clean-up at the same
+// moment is rare; a store that goes on listing what it does not have is another matter.
+const listAgainMax = 2
+
 func (l *Log) at(ctx context.Context, want Version) (*Snapshot, error) {
 	bad := map[Version]bool{}
+	again := 0
 	g, err := l.listFromHint(ctx, want)
 	for {
 		if err != nil {
@@ -55,6 +60,11 @@ func (l *Log) at(ctx context.Context, want Version) (*Snapshot, error) {
 			}
 		}
 		s, readErr := l.replay(ctx, seg)
+		if errors.Is(readErr, objectstore.ErrNotFound) && again < listAgainMax {
+			again++ // clean-up took what was listed: what is left says whether the version can still be built
+			g, err = l.list(ctx, 0)
+			continue
+		}
 		var damage *checkpointError
 		if !errors.As(readErr, &damage) {
 			return s, l.named(readErr)
@@ -143,6 +153,9 @@ func (l *Log) Update(ctx context.Context, s *Snapshot) (*Snapshot, error) {
 		return l.Latest(ctx) // what follows may be orphans in room that clean-up made
 	}
 	next, err := l.replayOnto(ctx, s, &segment{version: g.newest, steps: steps, last: g.commits[g.newest], began: g.began})
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return l.Latest(ctx) // clean-up took what was listed
+	}
 	return next, l.named(err)
 }
 
