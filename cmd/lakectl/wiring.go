@@ -286,7 +286,7 @@ func (a *app) sqlEngine(ctx context.Context) (*duckdb.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := duckdb.Options{Cache: c, TempDir: filepath.Join(scratch, "duckdb"), Clock: a.clock, Rand: a.rand, Logger: a.logger()}
+	o := duckdb.Options{Cache: c, TempDir: filepath.Join(scratch, "duckdb"), Limits: a.limits(), Clock: a.clock, Rand: a.rand, Logger: a.logger()}
 	if p != nil {
 		o.MemoryBytes, o.Threads, o.MaxTempBytes = p.DuckDB.MemoryBytes, p.DuckDB.Threads, p.DuckDB.MaxTempBytes
 	}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/cache"
 	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/objectstore/file"
 	"github.com/lakectl/lakectl/table"
@@ -53,6 +54,7 @@ type Options struct {
 	MaxTempBytes int64  // spilled bytes of one call; 0 is DefaultMaxTempBytes
 	// Cache keeps files of stores that are not on this machine. Nil: one under TempDir, of MaxTempBytes.
 	Cache  *cache.Cache
+	Limits limits.Limits // of the footers of files; fields of zero mean the default
 	Clock  clock.Clock
 	Rand   clock.Rand
 	Logger *slog.Logger
@@ -125,6 +127,7 @@ func (o Options) filled() Options {
 	if o.MaxTempBytes <= 0 {
 		o.MaxTempBytes = DefaultMaxTempBytes
 	}
+	o.Limits = o.Limits.Filled()
 	if o.Clock == nil {
 		o.Clock = clock.System()
 	}

@@ -34,6 +34,11 @@ func (s *session) externalSQL(ctx context.Context, rel table.Relation, paths []s
 	if err != nil {
 		return "", err
 	}
+	if x.Format == "parquet" {
+		if _, err := s.footers(ctx, paths); err != nil {
+			return "", err
+		}
+	}
 	function := map[string]string{"csv": "read_csv", "json": "read_json", "ndjson": "read_json", "parquet": "read_parquet"}[x.Format]
 	var selects []string
 	for g, files := range groups {

@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lakectl/lakectl/internal/cache"
 	"github.com/lakectl/lakectl/internal/redact"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
@@ -52,7 +54,11 @@ func (e *Engine) place(ctx context.Context, f table.RelationFile) (path string, 
 	}
 	local, ok := f.Store.(objectstore.Local)
 	if !ok {
-		return e.cache.Path(ctx, f.Store, f.Key, f.Size, f.ETag)
+		path, release, err = e.cache.Path(ctx, f.Store, f.Key, f.Size, f.ETag)
+		if errors.Is(err, cache.ErrDamaged) {
+			err = fmt.Errorf("%w: %w", table.ErrDataFile, err)
+		}
+		return path, release, err
 	}
 	if path, err = local.LocalPath(f.Key); err != nil {
 		return "", nil, fmt.Errorf("read %s: %w", objectName(f.Store, f.Key), err)

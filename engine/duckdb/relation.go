@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
+	"github.com/lakectl/lakectl/internal/parquetio"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -63,6 +65,9 @@ func (s *session) relationSQL(ctx context.Context, name string, rel table.Relati
 		return "", fmt.Errorf("relation %s: %w", name, err)
 	}
 	groups, err := r.groups(ctx)
+	if errors.Is(err, table.ErrDataFile) {
+		return "", err // it names the file
+	}
 	if err != nil {
 		return "", fmt.Errorf("relation %s: %w", name, err)
 	}
@@ -161,32 +166,25 @@ func (r *reader) groups(ctx context.Context) ([]group, error) {
 	return groups, nil
 }
 
-// inspect reads footers, but only where what they say can matter: INT96 timestamps are UTC, yet DuckDB would read
+// inspect reads the footers. Besides damage they tell two things: INT96 timestamps are UTC, yet DuckDB would read
 // them in the zone of the session; and with column mapping by id, a file without ids would read as NULLs.
 func (r *reader) inspect(ctx context.Context) (legacy map[string]bool, err error) {
+	footers, err := r.session.footers(ctx, r.paths)
+	if err != nil {
+		return nil, err
+	}
 	legacy = map[string]bool{}
-	if len(r.paths) == 0 {
-		return legacy, nil
-	}
-	from := " FROM parquet_schema(" + fileList(r.paths) + ")"
-	if r.session.zone != "UTC" && r.relation.Schema.Uses(txlog.KindTimestamp) {
-		rows, err := r.session.all(ctx, "SELECT DISTINCT file_name"+from+" WHERE type = 'INT96'")
-		if err != nil {
+	zoned := r.session.zone != "UTC" && r.relation.Schema.Uses(txlog.KindTimestamp)
+	for i, f := range footers {
+		path := r.paths[i]
+		if err := r.fits(path, f); err != nil {
 			return nil, err
 		}
-		for _, row := range rows {
-			path, _ := row[0].(string)
-			legacy[path] = true
-		}
-	}
-	if r.relation.Mapping == txlog.MappingID && len(r.fields) > 0 {
-		rows, err := r.session.all(ctx, "SELECT file_name"+from+" GROUP BY file_name HAVING count(field_id) = 0 LIMIT 1")
-		if err != nil {
-			return nil, err
-		}
-		if len(rows) > 0 {
-			path, _ := rows[0][0].(string)
+		if r.relation.Mapping == txlog.MappingID && len(r.fields) > 0 && !f.FieldIDs {
 			return nil, fmt.Errorf("%s has no field ids, which column mapping by id needs", r.session.names[path])
+		}
+		if zoned && slices.ContainsFunc(f.Leaves, func(l parquetio.Leaf) bool { return l.Physical == parquetio.PhysicalInt96 }) {
+			legacy[path] = true
 		}
 	}
 	return legacy, nil

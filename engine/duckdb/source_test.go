@@ -178,7 +178,7 @@ func TestSourcesOfSeveralDialects(t *testing.T) {
 func TestBrokenSourceIsNamed(t *testing.T) {
 	for _, c := range []struct{ format, name, text, want string }{
 		{"ndjson", "in.ndjson", "{\"a\":1}\n{\"a\":\n", "in.ndjson, line 3: "},
-		{"parquet", "in.parquet", "hello, I am no Parquet file at all", "in.parquet: No magic bytes"},
+		{"parquet", "in.parquet", "hello, I am no Parquet file at all", "in.parquet: malformed parquet file: no footer"},
 		{"csv", "in.csv", "id,name\n1,a\n2,\xff\xfe\n", "Invalid unicode"},
 		{"csv", "in.csv", "id\n" + strings.Repeat("1\n", 30_000) + "x\n", "line 30002: Error when converting column \"id\""},
 	} {

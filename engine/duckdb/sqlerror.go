@@ -68,7 +68,8 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 	if message != d.Message && slices.Contains([]string{"Invalid Input", "IO", "HTTP", "Network", "Serialization"}, d.Type) {
 		return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message)) // it names a file: the SQL is not to blame
 	}
-	if d.Type == "Invalid" { // of its Thrift reader: bytes of a Parquet file that make no sense
+	// Of its Thrift reader, or of making room for a page: bytes of a Parquet file that make no sense.
+	if d.Type == "Invalid" || strings.Contains(d.Message, "next power of 2") {
 		return fmt.Errorf("%w: %s", table.ErrDataFile, firstLine(message))
 	}
 	switch d.Type {

@@ -6,7 +6,6 @@
 package parquetio
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -36,98 +35,26 @@ func Open(r io.ReaderAt, size int64, bound limits.Limits) (f *File, err error) {
 	defer recovered(&err)
 	bound = bound.Filled()
 	w := &window{base: r, size: size}
-	if err := checkFooter(w, size, bound); err != nil {
+	footer, err := readFooter(w, size, bound)
+	if err != nil {
 		return nil, err
 	}
 	p, err := parquet.OpenFile(w, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, malformed(w, err)
 	}
-	if n := int64(len(p.Metadata().RowGroups)); n > bound.ParquetRowGroups {
-		return nil, limits.Over("parquet_row_groups", n, bound.ParquetRowGroups)
-	}
 	f = &File{file: p, window: w, bound: bound}
 	f.root = describe(p.Root())
 	f.root.leaves(func(c *Column) { f.leaves = append(f.leaves, c) })
-	if n := int64(len(f.leaves)); n > bound.Columns {
-		return nil, limits.Over("columns", n, bound.Columns)
-	}
-	if err := f.checkGroups(); err != nil {
-		return nil, err
+	if len(f.leaves) != len(footer.Leaves) || p.NumRows() != footer.Rows || f.Groups() != footer.Groups {
+		return nil, fmt.Errorf("%w: the footer can be read in two ways", ErrMalformed)
 	}
 	w.drop()
 	return f, nil
 }
 
-// checkFooter measures the footer and walks it before it is decoded.
-func checkFooter(w *window, size int64, bound limits.Limits) error {
-	if size < 12 {
-		return fmt.Errorf("%w: %d bytes", ErrMalformed, size)
-	}
-	const tail = 64 << 10
-	if err := w.load(max(0, size-tail), min(size, tail)); err != nil {
-		return err
-	}
-	var end [8]byte
-	if _, err := w.ReadAt(end[:], size-8); err != nil {
-		return err
-	}
-	if string(end[4:]) != "PAR1" {
-		return fmt.Errorf("%w: no footer, or an encrypted one", ErrMalformed)
-	}
-	length := int64(binary.LittleEndian.Uint32(end[:4]))
-	if length > size-12 {
-		return fmt.Errorf("%w: footer of %d bytes in a file of %d", ErrMalformed, length, size)
-	}
-	if length > bound.ParquetFooterBytes {
-		return limits.Over("parquet_footer_bytes", length, bound.ParquetFooterBytes)
-	}
-	if length > tail-8 {
-		if err := w.load(size-8-length, length+8); err != nil {
-			return err
-		}
-	}
-	footer := make([]byte, length)
-	if _, err := w.ReadAt(footer, size-8-length); err != nil {
-		return err
-	}
-	if err := checkThrift(footer); err != nil {
-		return fmt.Errorf("%w: footer: %w", ErrMalformed, err)
-	}
-	return nil
-}
-
-// checkGroups refuses footers whose numbers cannot be.
-func (f *File) checkGroups() error {
-	meta := f.file.Metadata()
-	var rows int64
-	for g, group := range meta.RowGroups {
-		if group.NumRows < 0 || rows+group.NumRows < rows || len(group.Columns) != len(f.leaves) {
-			return fmt.Errorf("%w: row group %d: %d rows, %d of %d columns", ErrMalformed, g, group.NumRows, len(group.Columns), len(f.leaves))
-		}
-		rows += group.NumRows
-		for i, c := range group.Columns {
-			start, length := chunkSpan(c)
-			if c.FilePath != "" || start < 4 || length < 0 || length > f.window.size-start || c.MetaData.NumValues < 0 {
-				return fmt.Errorf("%w: row group %d, column %d lies outside the file", ErrMalformed, g, i)
-			}
-			if f.leaves[i].rep == 0 && c.MetaData.NumValues != group.NumRows {
-				return fmt.Errorf("%w: row group %d, column %d: %d values for %d rows", ErrMalformed, g, i, c.MetaData.NumValues, group.NumRows)
-			}
-		}
-	}
-	if rows != meta.NumRows {
-		return fmt.Errorf("%w: %d rows in row groups, %d in the footer", ErrMalformed, rows, meta.NumRows)
-	}
-	return nil
-}
-
 func chunkSpan(c format.ColumnChunk) (start, length int64) {
-	start = c.MetaData.DataPageOffset
-	if c.MetaData.DictionaryPageOffset != 0 {
-		start = c.MetaData.DictionaryPageOffset
-	}
-	return start, c.MetaData.TotalCompressedSize
+	return chunkStart(c.MetaData.DataPageOffset, c.MetaData.DictionaryPageOffset), c.MetaData.TotalCompressedSize
 }
 
 // Rows is the number of rows of the file.

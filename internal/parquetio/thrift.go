@@ -5,14 +5,9 @@ import (
 	"fmt"
 )
 
-// checkThrift walks a footer in the compact Thrift protocol without building anything. The decoder that follows
-// allocates lists by the length that the bytes claim: a few hostile bytes must not become gigabytes.
-func checkThrift(b []byte) error {
-	w := thriftWalker{b: b}
-	w.structure(0, footerStruct)
-	return w.err
-}
-
+// thriftWalker walks the compact Thrift protocol without building anything. The decoders that follow, ours and those
+// of engines, allocate lists by the length that the bytes claim and recurse as deep as they nest: a few hostile bytes
+// must not become gigabytes or end the stack.
 type thriftWalker struct {
 	b   []byte
 	pos int
@@ -26,16 +21,6 @@ const (
 	thriftDouble, thriftBinary          = 7, 8
 	thriftList, thriftSet, thriftMap    = 9, 10, 11
 	thriftStruct, thriftUUID            = 12, 13
-)
-
-// role names the structs whose lists grow most when decoded.
-type role uint8
-
-const (
-	otherStruct role = iota
-	footerStruct
-	rowGroupStruct
-	chunkStruct
 )
 
 const thriftDepthMax = 64
@@ -68,20 +53,40 @@ func (w *thriftWalker) uvarint() uint64 {
 	return v
 }
 
+// whole reads a whole number of any width.
+func (w *thriftWalker) whole() int64 {
+	u := w.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+// binary reads a text without copying it.
+func (w *thriftWalker) binary() []byte {
+	n, from := w.uvarint(), w.pos
+	w.skip(n)
+	if w.err != nil {
+		return nil
+	}
+	return w.b[from:w.pos]
+}
+
 // left is the number of bytes that are not read yet.
 func (w *thriftWalker) left() uint64 {
 	return uint64(max(len(w.b)-w.pos, 0))
 }
 
 func (w *thriftWalker) skip(n uint64) {
-	if w.err == nil && n > w.left() {
+	if w.err != nil {
+		return
+	}
+	if n > w.left() {
 		w.fail("%d bytes claimed, %d left", n, len(w.b)-w.pos)
 		return
 	}
 	w.pos += int(n) //nolint:gosec // bounded by the length
 }
 
-func (w *thriftWalker) structure(depth int, is role) {
+// structure walks one struct. take is offered each field and tells whether it has read the value; nil reads none.
+func (w *thriftWalker) structure(depth int, take func(id int64, kind byte) bool) {
 	if depth > thriftDepthMax {
 		w.fail("nested too deep")
 	}
@@ -94,21 +99,17 @@ func (w *thriftWalker) structure(depth int, is role) {
 		if delta := int64(head >> 4); delta != 0 {
 			field += delta
 		} else {
-			u := w.uvarint()
-			field = int64(u>>1) ^ -int64(u&1)
+			field = w.whole()
 		}
-		child := otherStruct
-		switch {
-		case is == footerStruct && field == 4:
-			child = rowGroupStruct
-		case is == rowGroupStruct && field == 1:
-			child = chunkStruct
+		kind := head & 0x0f
+		if w.err == nil && (take == nil || !take(field, kind)) {
+			w.value(kind, depth, false)
 		}
-		w.value(head&0x0f, depth, child, false)
 	}
 }
 
-func (w *thriftWalker) value(kind byte, depth int, child role, inList bool) {
+// value walks over a value that nobody wants.
+func (w *thriftWalker) value(kind byte, depth int, inList bool) {
 	if depth > thriftDepthMax {
 		w.fail("nested too deep")
 	}
@@ -128,7 +129,10 @@ func (w *thriftWalker) value(kind byte, depth int, child role, inList bool) {
 	case thriftBinary:
 		w.skip(w.uvarint())
 	case thriftList, thriftSet:
-		w.list(depth, child)
+		n, of := w.listHead(2)
+		for i := uint64(0); i < n && w.err == nil; i++ {
+			w.value(of, depth+1, true)
+		}
 	case thriftMap:
 		n := w.uvarint()
 		if n == 0 {
@@ -139,33 +143,32 @@ func (w *thriftWalker) value(kind byte, depth int, child role, inList bool) {
 			w.fail("map of %d entries in %d bytes", n, len(w.b)-w.pos)
 		}
 		for i := uint64(0); i < n && w.err == nil; i++ {
-			w.value(kinds>>4, depth+1, otherStruct, true)
-			w.value(kinds&0x0f, depth+1, otherStruct, true)
+			w.value(kinds>>4, depth+1, true)
+			w.value(kinds&0x0f, depth+1, true)
 		}
 	case thriftStruct:
-		w.structure(depth+1, child)
+		w.structure(depth+1, nil)
 	default:
 		w.fail("unknown type %d", kind)
 	}
 }
 
-func (w *thriftWalker) list(depth int, child role) {
+// listHead reads the length and type of a list and refuses lengths that the bytes left cannot hold. least is the
+// size of the smallest struct that may stand in it.
+func (w *thriftWalker) listHead(least uint64) (n uint64, kind byte) {
 	head := w.byte()
-	n, kind := uint64(head>>4), head&0x0f
+	n, kind = uint64(head>>4), head&0x0f
 	if n == 15 {
 		n = w.uvarint()
 	}
-	least := uint64(1)
-	if kind == thriftStruct {
-		least = 2
-		if child == chunkStruct || child == rowGroupStruct {
-			least = 12
-		}
+	if kind != thriftStruct {
+		least = 1
 	}
 	if w.err == nil && n > w.left()/least {
 		w.fail("list of %d elements in %d bytes", n, len(w.b)-w.pos)
 	}
-	for i := uint64(0); i < n && w.err == nil; i++ {
-		w.value(kind, depth+1, child, true)
+	if w.err != nil {
+		return 0, kind
 	}
+	return n, kind
 }
