@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -266,6 +267,10 @@ func (c *checking) state(context.Context) error {
 		}
 	}
 	schema, err := s.Schema()
+	var over *limits.Error
+	if errors.As(err, &over) {
+		return err
+	}
 	if err != nil {
 		c.find(StateIncomplete, "metaData", "%v", err)
 		return nil

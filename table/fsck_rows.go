@@ -26,7 +26,11 @@ func (c *checking) rows(ctx context.Context) error {
 	if !c.f.Deep || c.snapshot == nil {
 		return nil
 	}
-	if err := c.snapshot.CheckReadable(); err != nil {
+	err := c.snapshot.CheckReadable()
+	switch {
+	case errors.Is(err, txlog.ErrCorruptLog):
+		return nil // found by state
+	case err != nil:
 		return fmt.Errorf("read rows: %w", err)
 	}
 	for part := range slices.Chunk(c.readable, deepFilesMax) {

@@ -223,8 +223,9 @@ type columns struct {
 	lists map[string]*listColumn
 }
 
-// each calls visit for the rows that hold an action of a kind, known by a field that is never null.
-func (g *actionGroup) each(kind, field string, visit func(row int, at columns)) {
+// each calls visit for the rows that hold an action of a kind, known by a field that is never null. A row that has the
+// other number without it is damage: skipping it would lose an action; "" asks for none.
+func (g *actionGroup) each(kind, field, number string, visit func(row int, at columns)) {
 	at := columns{g, kind, map[string]*flatColumn{}, map[string]*mapColumn{}, map[string]*listColumn{}}
 	var key *flatColumn
 	if field == "minReaderVersion" {
@@ -232,12 +233,21 @@ func (g *actionGroup) each(kind, field string, visit func(row int, at columns)) 
 	} else {
 		key = at.text(field)
 	}
-	if key == nil {
+	var witness *flatColumn
+	if number != "" {
+		witness = at.int(number)
+	}
+	if key == nil && witness == nil {
 		return
 	}
 	for row := range g.rows {
-		if key.has(row) && g.err == nil {
+		switch {
+		case g.err != nil:
+			return
+		case key.has(row):
 			visit(row, at)
+		case witness.has(row):
+			g.err = corrupt("action %s: %s is missing", kind, field)
 		}
 	}
 }

@@ -59,6 +59,7 @@ type checkpointReader struct {
 	version  Version
 	sidecars []*Sidecar
 	inside   bool // reading a sidecar
+	single   map[string]Action
 }
 
 // damaged marks errors of the bytes as damage of this checkpoint, so that an older base may be tried. Failures of
@@ -161,6 +162,9 @@ func (in *checkpointReader) take(a Action) error {
 	case *CDC, *CommitInfo:
 		return nil
 	}
+	if err := onlyOne(a, &in.single); err != nil {
+		return err
+	}
 	if err := checkAction(a); err != nil {
 		return corrupt("%w", err)
 	}
@@ -224,7 +228,7 @@ func (o *objectReader) ReadAt(p []byte, at int64) (int, error) {
 	if short {
 		p = p[:o.size-at]
 	}
-	if err := readRange(o.ctx, o.store, o.key, at, p); err != nil {
+	if _, err := readRange(o.ctx, o.store, o.key, at, p); err != nil {
 		return 0, err
 	}
 	if short {
@@ -249,12 +253,12 @@ func (in *checkpointReader) group(g *actionGroup) error {
 }
 
 func (in *checkpointReader) adds(g *actionGroup) error {
-	path := g.text("add", "path")
-	if path == nil {
+	path, size := g.text("add", "path"), g.int("add", "size")
+	if path == nil && size == nil {
 		return nil
 	}
 	partition := g.textMap("add", "partitionValues")
-	size, modified := g.int("add", "size"), g.int("add", "modificationTime")
+	modified := g.int("add", "modificationTime")
 	stats := g.text("add", "stats")
 	parsed := newParsedStats(g, stats)
 	tags, provider := g.textMap("add", "tags"), g.text("add", "clusteringProvider")
@@ -265,6 +269,9 @@ func (in *checkpointReader) adds(g *actionGroup) error {
 			return g.err
 		}
 		if !path.has(row) {
+			if size.has(row) {
+				return corrupt("action add: path is missing")
+			}
 			continue
 		}
 		a := &Add{
@@ -284,12 +291,12 @@ func (in *checkpointReader) adds(g *actionGroup) error {
 }
 
 func (in *checkpointReader) removes(g *actionGroup) error {
-	path := g.text("remove", "path")
-	if path == nil {
+	path, at := g.text("remove", "path"), g.int("remove", "deletionTimestamp")
+	if path == nil && at == nil {
 		return nil
 	}
 	partition := g.textMap("remove", "partitionValues")
-	at, size := g.int("remove", "deletionTimestamp"), g.int("remove", "size")
+	size := g.int("remove", "size")
 	extended := g.bool("remove", "extendedFileMetadata")
 	tags, vector := g.textMap("remove", "tags"), g.descriptor("remove")
 	rowID, rowVersion := g.int("remove", "baseRowId"), g.int("remove", "defaultRowCommitVersion")
@@ -298,6 +305,9 @@ func (in *checkpointReader) removes(g *actionGroup) error {
 			return g.err
 		}
 		if !path.has(row) {
+			if at.has(row) {
+				return corrupt("action remove: path is missing")
+			}
 			continue
 		}
 		err := in.take(&Remove{
@@ -314,25 +324,25 @@ func (in *checkpointReader) removes(g *actionGroup) error {
 
 func (in *checkpointReader) others(g *actionGroup) error {
 	var actions []Action
-	g.each("txn", "appId", func(row int, at columns) {
+	g.each("txn", "appId", "version", func(row int, at columns) {
 		actions = append(actions, &Txn{
 			AppID: at.text("appId").text(row), Version: at.int("version").int(row),
 			LastUpdated: at.int("lastUpdated").optional(row),
 		})
 	})
-	g.each("domainMetadata", "domain", func(row int, at columns) {
+	g.each("domainMetadata", "domain", "", func(row int, at columns) {
 		actions = append(actions, &DomainMetadata{
 			Domain: at.text("domain").text(row), Configuration: at.text("configuration").text(row),
 			Removed: at.bool("removed").bool(row),
 		})
 	})
-	g.each("protocol", "minReaderVersion", func(row int, at columns) {
+	g.each("protocol", "minReaderVersion", "minWriterVersion", func(row int, at columns) {
 		actions = append(actions, &Protocol{
 			MinReaderVersion: int(at.int("minReaderVersion").int(row)), MinWriterVersion: int(at.int("minWriterVersion").int(row)),
 			ReaderFeatures: at.list("readerFeatures").at(row), WriterFeatures: at.list("writerFeatures").at(row),
 		})
 	})
-	g.each("metaData", "id", func(row int, at columns) {
+	g.each("metaData", "id", "", func(row int, at columns) {
 		actions = append(actions, &Metadata{
 			ID: at.text("id").text(row), Name: at.text("name").text(row), Description: at.text("description").text(row),
 			Provider: at.text("format", "provider").text(row), FormatOptions: at.textMap("format", "options").at(row),
@@ -340,7 +350,7 @@ func (in *checkpointReader) others(g *actionGroup) error {
 			CreatedTime: at.int("createdTime").optional(row), Configuration: at.textMap("configuration").at(row),
 		})
 	})
-	g.each("sidecar", "path", func(row int, at columns) {
+	g.each("sidecar", "path", "sizeInBytes", func(row int, at columns) {
 		actions = append(actions, &Sidecar{
 			Path: at.text("path").text(row), SizeInBytes: at.int("sizeInBytes").int(row),
 			ModificationTime: at.int("modificationTime").int(row),

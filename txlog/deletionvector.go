@@ -160,12 +160,17 @@ func (l *Log) vectorBlob(ctx context.Context, d *DeletionVectorDescriptor) ([]by
 	if d.Offset != nil {
 		offset = int64(*d.Offset)
 	}
-	if err := l.checkVectorFile(ctx, key); err != nil {
+	size, err := l.checkVectorFile(ctx, key)
+	if err != nil {
 		return nil, err
+	}
+	// Room is made for no more than is there.
+	if have := size - max(offset, 1); have < int64(d.SizeInBytes)+8 {
+		return nil, fmt.Errorf("read %s: %w: cut short", key, ErrDeletionVector)
 	}
 	// No known writer omits the offset; without one the frame starts behind the version byte.
 	frame := make([]byte, int64(d.SizeInBytes)+8)
-	if err := l.readVectorFile(ctx, key, max(offset, 1), frame); err != nil {
+	if _, err := l.readVectorFile(ctx, key, max(offset, 1), frame); err != nil {
 		return nil, err
 	}
 	blob := frame[4 : len(frame)-4]
@@ -178,31 +183,32 @@ func (l *Log) vectorBlob(ctx context.Context, d *DeletionVectorDescriptor) ([]by
 	return blob, nil
 }
 
-// checkVectorFile reads the version byte of a vector file.
-func (l *Log) checkVectorFile(ctx context.Context, key string) error {
+// checkVectorFile reads the version byte of a vector file and returns the file's size.
+func (l *Log) checkVectorFile(ctx context.Context, key string) (int64, error) {
 	var version [1]byte
-	if err := l.readVectorFile(ctx, key, 0, version[:]); err != nil {
-		return err
+	size, err := l.readVectorFile(ctx, key, 0, version[:])
+	if err != nil {
+		return 0, err
 	}
 	if version[0] != vectorFileVersion {
-		return fmt.Errorf("%w: file version %d", ErrDeletionVector, version[0])
+		return 0, fmt.Errorf("%w: file version %d", ErrDeletionVector, version[0])
 	}
-	return nil
+	return size, nil
 }
 
-// readVectorFile reads a part of a vector file. A file that is missing matches ErrFileGone, one that is too short
-// ErrDeletionVector.
-func (l *Log) readVectorFile(ctx context.Context, key string, offset int64, buf []byte) error {
-	err := readRange(ctx, l.store, key, offset, buf)
+// readVectorFile reads a part of a vector file and returns the size of the whole. A file that is missing matches
+// ErrFileGone, one that is too short ErrDeletionVector.
+func (l *Log) readVectorFile(ctx context.Context, key string, offset int64, buf []byte) (int64, error) {
+	info, err := readRange(ctx, l.store, key, offset, buf)
 	switch {
 	case errors.Is(err, objectstore.ErrNotFound):
-		return fmt.Errorf("read deletion vector: %w: %s: %w", ErrFileGone, key, err)
+		return 0, fmt.Errorf("read deletion vector: %w: %s: %w", ErrFileGone, key, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("read %s: %w: cut short", key, ErrDeletionVector)
+		return 0, fmt.Errorf("read %s: %w: cut short", key, ErrDeletionVector)
 	case err != nil:
-		return fmt.Errorf("read deletion vector %s: %w", key, err)
+		return 0, fmt.Errorf("read deletion vector %s: %w", key, err)
 	}
-	return nil
+	return info.Size, nil
 }
 
 // decodeVector reads a blob. Structure and bounds are checked before the 64-bit bitmap is built, which keeps long

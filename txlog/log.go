@@ -98,20 +98,21 @@ func sameScheme(address string) string {
 	return address
 }
 
-// readRange fills buf from the object's bytes at offset. A shorter object is io.ErrUnexpectedEOF.
-func readRange(ctx context.Context, store objectstore.Store, key string, offset int64, buf []byte) error {
+// readRange fills buf from the object's bytes at offset and describes the object. A shorter object is
+// io.ErrUnexpectedEOF.
+func readRange(ctx context.Context, store objectstore.Store, key string, offset int64, buf []byte) (objectstore.Info, error) {
 	if len(buf) == 0 {
-		return nil
+		return objectstore.Info{}, nil
 	}
-	body, _, err := store.Get(ctx, key, objectstore.Range{Offset: offset, Length: int64(len(buf))})
+	body, info, err := store.Get(ctx, key, objectstore.Range{Offset: offset, Length: int64(len(buf))})
 	if err != nil {
-		return err
+		return info, err
 	}
 	_, err = io.ReadFull(body, buf)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return errors.Join(err, body.Close())
+	return info, errors.Join(err, body.Close())
 }
 
 // readObject reads a whole object of at most most bytes; name is the limit that a larger one is over.

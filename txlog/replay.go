@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -273,11 +274,37 @@ func (r *replay) commit(c *Commit) error {
 		r.s.inCommit = c.inCommit()
 		r.s.timestamp = c.Timestamp
 	}
+	var single map[string]Action
 	for i := len(c.Actions) - 1; i >= 0; i-- {
+		if err := onlyOne(c.Actions[i], &single); err != nil {
+			return fmt.Errorf("version %d: %w", c.Version, err)
+		}
 		if err := r.action(c.Actions[i], true); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// onlyOne refuses a second protocol or metaData in one commit or checkpoint that differs from the first: readers do not
+// agree which of them holds, so that one could be shown another table than the next.
+func onlyOne(a Action, seen *map[string]Action) error {
+	kind := ""
+	switch a.(type) {
+	case *Protocol:
+		kind = "protocol"
+	case *Metadata:
+		kind = "metaData"
+	default:
+		return nil
+	}
+	if first := (*seen)[kind]; first != nil && !reflect.DeepEqual(first, a) {
+		return corrupt("two actions %s, which differ", kind)
+	}
+	if *seen == nil {
+		*seen = map[string]Action{}
+	}
+	(*seen)[kind] = a
 	return nil
 }
 
