@@ -38,6 +38,7 @@ type Change struct {
 	reads    readSet
 	metrics  func(*Change) map[string]string
 	result   Result
+	altered  *AlterResult // of an Alter: what the result does not say
 	attempts int
 	state    changeState
 }

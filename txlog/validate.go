@@ -35,11 +35,11 @@ func invalid(format string, args ...any) error {
 // writableAfter checks that we may write the table as it is and as it will be, and returns the latter's shape.
 func (t *Transaction) writableAfter(p *Protocol, m *Metadata) (*Snapshot, error) {
 	if t.base != nil {
-		if err := t.base.CheckWritable(); err != nil {
-			return nil, err
-		}
 		if p == t.base.protocol && m == t.base.metadata {
-			return t.base, nil
+			return t.base, t.base.CheckWritable()
+		}
+		if err := t.checkAlterable(); err != nil {
+			return nil, err
 		}
 	} else if p.MinReaderVersion == 0 || m.ID == "" {
 		return nil, invalid("the first commit needs protocol and metaData with an id")
@@ -52,6 +52,21 @@ func (t *Transaction) writableAfter(p *Protocol, m *Metadata) (*Snapshot, error)
 		return nil, err
 	}
 	return after, nil
+}
+
+// checkAlterable checks the table as it is. A change of metadata that touches no file may take away a duty that we
+// cannot do, a property for example: then only the table as it will be must be writable.
+func (t *Transaction) checkAlterable() error {
+	for _, a := range t.actions {
+		switch a.(type) {
+		case *Add, *Remove, *CDC:
+			return t.base.CheckWritable()
+		}
+	}
+	if err := t.base.CheckReadable(); err != nil {
+		return err
+	}
+	return t.base.protocol.checkWritable()
 }
 
 type validator struct {
