@@ -1,7 +1,6 @@
 package protocolmodel
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -93,21 +92,19 @@ func (b broken) trace(s state, steps []step) (labels []string) {
 	return labels
 }
 
-const floor = 100_000
-
-// No state of the protocol breaks a promise.
+// No state of the protocol breaks a promise. The long run searches every world to its end.
 func TestR17(t *testing.T) {
-	check := ledger.Open(t, "R17", floor)
-	most := floor / len(worlds())
-	if os.Getenv("LAKE_LONG") != "" {
-		most = 1 << 31
-	}
+	check := ledger.Open(t, "R17", ledger.At(100_000, 400_000, 10_000_000))
+	most := ledger.At(30_000, 100_000, 1<<31)
 	for _, w := range worlds() {
 		t.Run(w.name, func(t *testing.T) {
 			began := time.Now()
 			f := search(broken{}, w, most)
 			check.Count += f.states
 			t.Logf("%d states, %d steps, depth %d, whole space %t, %.1f s", f.states, f.edges, f.depth, f.whole, time.Since(began).Seconds())
+			if ledger.Size() == ledger.Long && !f.whole && f.violation == "" {
+				t.Error("the search stopped before its end")
+			}
 			if f.violation != "" {
 				t.Errorf("%s:\n  %s", f.violation, strings.Join(f.trace, "\n  "))
 			}
@@ -123,6 +120,17 @@ func TestR17Broken(t *testing.T) {
 		"actor 0: stages work 1", "actor 0: takes a snapshot of 0", "actor 0: sends PUT of work 1 at 1", "others commit 1",
 		"actor 2: stages work 3", "actor 2: takes a snapshot of 1", "actor 2: sends PUT of work 3 at 2", "others commit 2",
 		"others commit 3",
+	}}
+	// Two writers have sent PUTs of version 1; that of actor 2 has arrived, its answer has not.
+	beaten := world{actors: []int{0, 2}, appends: 1, prologue: []string{
+		"actor 0: stages work 1", "actor 0: takes a snapshot of 0", "actor 0: sends PUT of work 1 at 1",
+		"actor 2: stages work 3", "actor 2: takes a snapshot of 0", "actor 2: sends PUT of work 3 at 1",
+		"PUT of work 3 at 1 arrives, created true", "others commit 2",
+	}}
+	// Actor 0 has sent the PUT of version 1, which others took. Actor 2 has seen version 0, and works long.
+	longWork := world{actors: []int{0, 2}, appends: 2, prologue: []string{
+		"actor 0: stages work 1", "actor 0: takes a snapshot of 0", "actor 0: sends PUT of work 1 at 1",
+		"actor 2: stages work 3", "actor 2: takes a snapshot of 0", "others commit 1", "others commit 2",
 	}}
 	for _, c := range []struct {
 		broken
@@ -140,6 +148,8 @@ func TestR17Broken(t *testing.T) {
 		{broken{name: "expired instead of unknown", expires: true}, one},
 		{broken{name: "an orphan as predecessor", asksPredecessor: true, orphansAreFine: true}, stalled},
 		{broken{name: "orphans are fine", orphansAreFine: true}, one},
+		{broken{name: "late conflicts are believed", believesConflicts: true}, beaten},
+		{broken{name: "old snapshots follow orphans", followsOrphans: true}, longWork},
 	} {
 		t.Run(c.broken.name, func(t *testing.T) {
 			c.ticks = 4

@@ -13,6 +13,7 @@ type broken struct {
 	leaseIsFence                             bool
 	cleansYoung, noFreshness                 bool
 	asksPredecessor, orphansAreFine, expires bool
+	believesConflicts, followsOrphans        bool
 }
 
 // next lists what may happen in a state.
@@ -92,6 +93,7 @@ func (b broken) upkeep(s state, emit func(string, state)) {
 		if s.now-s.born[v] >= cleanAfter || b.cleansYoung {
 			n := s
 			n.slot[v], n.born[v] = 0, 0
+			n.orphan &^= 1 << v
 			emit(fmt.Sprintf("clean-up removes %d", v), n)
 		}
 		break
@@ -134,8 +136,10 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 		emit(fmt.Sprintf("actor %d: ", i)+fmt.Sprintf(format, args...), n)
 	}
 	end := func(outcome byte) {
+		if n.outcome[w] = outcome; outcome == acked {
+			n.outcomeV[w] = a.v
+		}
 		a.pc = ended
-		n.outcome[w], n.outcomeV[w] = outcome, a.v
 	}
 	switch a.pc {
 	case idle:
@@ -143,7 +147,10 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 			if s.holder != nobody && s.holder != byte(i) && s.until >= s.now {
 				return
 			}
-			n.holder, n.until, a.leaseTill = byte(i), s.now+leaseFor, s.now+leaseFor
+			n.holder, n.until = byte(i), s.now+leaseFor
+			if b.leaseIsFence {
+				a.leaseTill = n.until
+			}
 		}
 		a.pc, n.staged[w] = staged, s.now+1
 		say("stages work %d", w)
@@ -152,9 +159,6 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 		a.v, a.pc = a.base+1, ready
 		if i < 2 && !b.leaseIsFence && s.committed() {
 			end(doneBefore)
-		}
-		if a.pc == ready && a.v >= versions {
-			return
 		}
 		say("takes a snapshot of %d", a.base)
 	case ready:
@@ -174,13 +178,13 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 		}
 		say("gets no reply")
 	case looking:
-		switch s.slot[a.v] {
+		switch a.late = s.now-a.at > freshFor && !b.noFreshness; s.slot[a.v] {
 		case w:
 			a.pc = landed
 		case 0:
 			a.pc = ready
 		default:
-			a.pc = staged
+			a.pc = beaten
 		}
 		say("looks at %d and finds %d", a.v, s.slot[a.v])
 		n = s
@@ -188,7 +192,7 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 		say("gives up in doubt")
 	case landed:
 		outcome := acked
-		if s.now-a.at > freshFor && !b.noFreshness && !b.visible(&s, a.v) {
+		if a.late && !b.visible(&s, a.v) {
 			outcome = unknown // it may have been visible, and been cleaned up since
 			if b.expires {
 				outcome = expired
@@ -196,6 +200,39 @@ func (b broken) act(s state, i int, emit func(string, state)) {
 		}
 		end(outcome)
 		say("ends with outcome %d at %d", outcome, a.v)
+	case beaten:
+		switch {
+		case a.late && !b.believesConflicts && !b.visible(&s, a.v):
+			end(unknown) // our own may have been there, visible, and be cleaned up since
+		case s.now-a.at > freshFor && !b.noFreshness && !b.believesConflicts && !b.visible(&s, a.v):
+			end(expired) // it was another's when we looked; what is there now may be an orphan, even our own
+		default:
+			b.rebase(&n, i)
+		}
+		say("lists from %d, then goes on from %d", s.actor[i].v, a.base)
+	}
+}
+
+// rebase checks the work against what is listed behind its base, and goes on from there.
+func (b broken) rebase(s *state, i int) {
+	a := &s.actor[i]
+	w := a.work(i)
+	newest := s.newest()
+	for u := a.base + 1; u <= newest; u++ {
+		switch {
+		case s.slot[u] == 0:
+			a.pc, s.outcome[w] = ended, expired
+			return
+		case s.slot[u] == w:
+			a.pc, s.outcome[w], s.outcomeV[w] = ended, acked, u
+			return
+		case s.orphan&(1<<u) != 0:
+			s.misread = true
+		}
+	}
+	a.base, a.v, a.at, a.doubt, a.late, a.pc = newest, newest+1, s.now, false, false, ready
+	if i < 2 && !b.leaseIsFence && s.committed() {
+		a.pc, s.outcome[w] = ended, doneBefore
 	}
 }
 
@@ -221,8 +258,17 @@ func (b broken) send(s state, i int, emit func(string, state)) {
 	a := &n.actor[i]
 	w := a.work(i)
 	if s.now-a.at > freshFor && !a.doubt && !b.noFreshness {
-		a.pc = staged
-		emit(fmt.Sprintf("actor %d: its snapshot is too old", i), n)
+		switch a.at = s.now; {
+		case s.newest() == a.base:
+		case s.orphan&(1<<a.base) == 0 && s.slot[a.base] != 0, b.followsOrphans, b.visible(&s, a.base+1):
+			b.rebase(&n, i)
+		default:
+			a.pc, n.outcome[w] = ended, expired
+		}
+		emit(fmt.Sprintf("actor %d: its snapshot is too old, it goes on from %d", i, a.base), n)
+		return
+	}
+	if a.v >= versions {
 		return
 	}
 	if i < 2 && b.leaseIsFence && a.leaseTill < s.now && !a.doubt {
@@ -251,7 +297,7 @@ func (b broken) reply(s state, i int, emit func(string, state)) {
 	a := &n.actor[i]
 	switch {
 	case a.pc == replyOK:
-		a.pc = landed
+		a.pc, a.late = landed, s.now-a.at > freshFor && !b.noFreshness
 	case b.takenIsLost:
 		a.pc = staged
 	default:
@@ -280,6 +326,9 @@ func (s *state) violated() string {
 	}
 	if slots > 1 {
 		return "the slot was done twice"
+	}
+	if s.misread {
+		return "work was checked against a commit that no reader sees"
 	}
 	h := s.head()
 	for v := h + 1; v < versions; v++ {

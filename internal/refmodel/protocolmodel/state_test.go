@@ -31,6 +31,7 @@ const (
 	replyOK
 	replyTaken
 	landed
+	beaten // another has the version
 	ended
 )
 
@@ -49,6 +50,7 @@ type actor struct {
 	base, at  byte // version and time of its snapshot
 	v         byte // the version that it tries to create
 	doubt     bool
+	late      bool // the last answer came late
 	leaseTill byte // as it remembers
 }
 
@@ -63,6 +65,8 @@ type state struct {
 	now, checkpoint byte
 	slot, born      [versions]byte // the commit objects: 0 is none
 	history         [versions]byte // what readers were shown as each version: never forgotten
+	orphan          byte           // bit set of versions whose commit was created in room that clean-up made
+	misread         bool           // work was checked against an orphan
 	net             [inFlight]put
 	actor           [actors]actor
 	outcome         [works]byte
@@ -124,13 +128,24 @@ func (s *state) head() byte {
 	return h
 }
 
+// newest is the highest version that a listing shows.
+func (s *state) newest() byte {
+	for v := byte(versions - 1); v > s.checkpoint; v-- {
+		if s.slot[v] != 0 {
+			return v
+		}
+	}
+	return s.checkpoint
+}
+
 // create is a conditional PUT.
 func (s *state) create(v, work byte) bool {
 	if s.slot[v] != 0 {
 		return false
 	}
-	if v == s.head()+1 {
+	if s.orphan |= 1 << v; v == s.head()+1 {
 		s.history[v] = work
+		s.orphan &^= 1 << v
 	}
 	s.slot[v], s.born[v] = work, s.now
 	return true
@@ -151,8 +166,34 @@ func (s *state) needed() (set byte) {
 	return set
 }
 
-// tidy brings what has no order into one.
+// tidy brings what has no order into one, and forgets what nothing depends on any more: states that differ in that
+// alone have the same future.
 func (s *state) tidy() {
+	starts := s.crashes > 0
+	for i := range s.actor {
+		a := &s.actor[i]
+		switch a.pc {
+		case idle, staged: // takes a snapshot first
+			starts = starts || a.pc == idle && i < 2
+			*a = actor{pc: a.pc, try: a.try, leaseTill: a.leaseTill}
+		case ended:
+			*a = actor{pc: ended, try: a.try}
+		case landed:
+			*a = actor{pc: landed, try: a.try, v: a.v, late: a.late}
+		case ready, waiting, looking, replyOK, replyTaken:
+			a.late = false // the next answer tells
+		case beaten:
+			a.doubt = false
+		}
+	}
+	if !starts {
+		s.holder, s.until = nobody, 0 // nobody will ask for the lease
+	}
+	if s.vacuum == 3 && s.ticks < retention {
+		for w := range s.staged {
+			s.staged[w] = min(s.staged[w], 1) // no file gets old
+		}
+	}
 	slices.SortFunc(s.net[:], func(a, b put) int {
 		n := cmp.Or(cmp.Compare(b.work, a.work), cmp.Compare(b.v, a.v))
 		if n == 0 && a.awaited != b.awaited {
@@ -178,7 +219,7 @@ func (s *state) hash() uint64 {
 		}
 		return 0
 	}
-	add(s.now, s.checkpoint, s.holder, s.until, s.vacuum, s.live, s.doomed, s.crashes, s.twice, s.refusals, s.appends)
+	add(s.now, s.checkpoint, s.holder, s.until, s.vacuum, s.live, s.doomed, s.crashes, s.twice, s.refusals, s.appends, s.orphan, bit(s.misread))
 	add(s.slot[:]...)
 	add(s.born[:]...)
 	add(s.history[:]...)
@@ -186,7 +227,7 @@ func (s *state) hash() uint64 {
 		add(p.work, p.v, bit(p.awaited))
 	}
 	for _, a := range s.actor {
-		add(a.pc, a.try, a.base, a.at, a.v, bit(a.doubt), a.leaseTill)
+		add(a.pc, a.try, a.base, a.at, a.v, bit(a.doubt), bit(a.late), a.leaseTill)
 	}
 	for w := range works {
 		add(s.outcome[w], s.outcomeV[w], s.staged[w], bit(s.gone[w]))
