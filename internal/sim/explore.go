@@ -30,6 +30,10 @@ type Case struct {
 	// Fixed tells which objects are never changed nor deleted in this case once they exist: reading one that exists does
 	// not wait, because its answer can be no other at any later time. Nil: none.
 	Fixed func(key string) bool
+	// Landed is told of each object right after a PUT has put it there; Gone of each delete. They run before the caller
+	// hears. Of calls that do not park they come from several goroutines at once. Nil: nobody listens.
+	Landed func(key string, body []byte)
+	Gone   func(keys []string)
 }
 
 // SharedState parks the calls that see or change shared state: everything but reads and writes of data files, which
@@ -231,7 +235,7 @@ func (e *explorer) run(choose func(*World, []event) event, o *Odometer) (w *Worl
 }
 
 func newWorld(ctx context.Context, c Case) *World {
-	w := &World{ctx: ctx, objects: mem.New("sim"), parks: c.Parks, fixed: c.Fixed, budget: c.Budget, wake: make(chan struct{}, 1)}
+	w := &World{ctx: ctx, objects: mem.New("sim"), parks: c.Parks, fixed: c.Fixed, landed: c.Landed, gone: c.Gone, budget: c.Budget, wake: make(chan struct{}, 1)}
 	if w.parks == nil {
 		w.parks = SharedState
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lakectl/lakectl/objectstore"
 )
@@ -49,6 +51,7 @@ type call struct {
 	seq    int
 	effect func() error // what the call does to the objects, and keeps the answer; run at most twice
 	late   func()       // what arrives later, for a PUT; nil where that makes no sense
+	due    time.Time    // of a late PUT in a simulation: it arrives then at the latest
 	answer chan error   // gets one value: what to return instead of the answer, or nil
 }
 
@@ -62,7 +65,11 @@ func (s *Store) Put(ctx context.Context, key string, body objectstore.Body, cond
 		return info, objectstore.Wrap("put", key, fmt.Errorf("read body: %w", rerr))
 	}
 	put := func() (objectstore.Info, error) {
-		return s.world.objects.Put(s.world.ctx, key, objectstore.Bytes(b), cond)
+		info, err := s.world.objects.Put(s.world.ctx, key, objectstore.Bytes(b), cond)
+		if err == nil && s.world.landed != nil {
+			s.world.landed(key, b)
+		}
+		return info, err
 	}
 	err = s.do(ctx, &call{
 		op: OpPut, key: key,
@@ -133,7 +140,11 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[object
 func (s *Store) Delete(ctx context.Context, keys ...string) error {
 	keys = slices.Clone(keys)
 	return s.do(ctx, &call{op: OpDelete, key: strings.Join(keys, " "), effect: func() error {
-		return s.world.objects.Delete(s.world.ctx, keys...)
+		err := s.world.objects.Delete(s.world.ctx, keys...)
+		if err == nil && s.world.gone != nil {
+			s.world.gone(keys)
+		}
+		return err
 	}})
 }
 
@@ -142,33 +153,57 @@ func (s *Store) do(ctx context.Context, c *call) error {
 	w := s.world
 	c.actor = s.actor
 	if err := ctx.Err(); err != nil {
-		s.leaveIfCrashed()
-		return fmt.Errorf("%s %s: %w", c.op, c.key, err)
+		return errors.Join(s.leaveIfCrashed(), fmt.Errorf("%s %s: %w", c.op, c.key, err))
 	}
 	if !w.park(c) {
-		s.leaveIfCrashed()
+		if err := s.leaveIfCrashed(); err != nil {
+			return err
+		}
 		return c.effect()
 	}
-	var err error
 	select {
-	case err = <-c.answer:
-		s.leaveIfCrashed()
+	case err := <-c.answer:
+		return errors.Join(s.leaveIfCrashed(), err)
 	case <-ctx.Done():
-		s.leaveIfCrashed()
+		gone := s.leaveIfCrashed()
 		w.abandon(c)
-		return fmt.Errorf("%s %s: %w", c.op, c.key, ctx.Err())
+		return errors.Join(gone, fmt.Errorf("%s %s: %w", c.op, c.key, ctx.Err()))
 	}
-	return err
 }
 
-// leaveIfCrashed ends the goroutine of an actor that is no more. Deferred code runs, but reaches no store.
-func (s *Store) leaveIfCrashed() {
-	s.world.mu.Lock()
-	gone := s.actor.crashed
-	s.world.mu.Unlock()
-	if gone {
+// leaveIfCrashed ends the goroutine of an actor that is no more, or says so to one that unwinds. Deferred code runs,
+// but reaches no store.
+func (s *Store) leaveIfCrashed() error {
+	if s.Alive() {
+		return nil
+	}
+	if !s.actor.unwinds {
 		runtime.Goexit()
 	}
+	return errGone
+}
+
+// errGone is what the dead hear from their stores. Terminal.
+var errGone = fmt.Errorf("the process has crashed: %w", context.Canceled)
+
+// Alive tells whether the actor has not crashed. Safe for concurrent use.
+func (s *Store) Alive() bool {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	return !s.actor.crashed
+}
+
+// Frozen is how long a simulation has stopped the actor so far. Safe for concurrent use.
+func (s *Store) Frozen() time.Duration {
+	s.world.mu.Lock()
+	defer s.world.mu.Unlock()
+	return s.actor.frozen
+}
+
+// Free is a door to the objects whose calls never wait: for what is done once all is quiet, told to Landed and Gone.
+func (w *World) Free() *Store {
+	free := &World{ctx: w.ctx, objects: w.objects, parks: func(Op, string) bool { return false }, landed: w.landed, gone: w.gone}
+	return &Store{world: free, actor: &actor{cancel: func() {}}}
 }
 
 // Unparked returns a Store none of whose calls park, outside of any bubble.

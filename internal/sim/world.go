@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing/synctest"
+	"time"
 
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/objectstore/mem"
@@ -30,6 +31,8 @@ type World struct {
 	objects *mem.Store
 	parks   func(op Op, key string) bool
 	fixed   func(key string) bool
+	landed  func(key string, body []byte)
+	gone    func(keys []string)
 
 	mu      sync.Mutex // guards the fields below; a leaf lock, never held across a wait
 	budget  Budget
@@ -41,6 +44,7 @@ type World struct {
 	cut     bool    // the bound took an event away
 	path    Schedule
 	trace   []Step
+	steps   int           // of trace, for whoever runs beside the scheduler
 	wake    chan struct{} // a call parked or an actor ended while the scheduler slept
 	choices []event       // reused
 }
@@ -52,7 +56,10 @@ type actor struct {
 	cancel  context.CancelFunc
 	done    bool
 	crashed bool
-	start   func() // nil once it runs
+	unwinds bool          // after a crash its calls fail, instead of ending their goroutines
+	thaw    time.Time     // until then none of its calls is answered
+	frozen  time.Duration // how long it has been stopped in all
+	start   func()        // nil once it runs
 	onCrash func()
 	calls   map[callName]int
 }
@@ -91,8 +98,19 @@ func (w *World) Go(name string, f func(ctx context.Context, store objectstore.St
 
 // GoAgain is Go with what happens right after a crash of the actor: it may start another, that repeats the work.
 func (w *World) GoAgain(name string, f func(ctx context.Context, store objectstore.Store), onCrash func()) {
+	w.add(&actor{name: name, onCrash: onCrash}, f)
+}
+
+// GoProcess is GoAgain for code whose goroutines wait for each other: a goroutine that ended in the middle would leave
+// the others waiting for ever, where a real crash ends them all. After a crash its calls fail and change nothing, and
+// the code finds its own way out. What it does meanwhile nobody has seen: ask [Store.Alive] before noting anything.
+func (w *World) GoProcess(name string, f func(ctx context.Context, store objectstore.Store), onCrash func()) {
+	w.add(&actor{name: name, onCrash: onCrash, unwinds: true}, f)
+}
+
+func (w *World) add(a *actor, f func(ctx context.Context, store objectstore.Store)) {
 	ctx, cancel := context.WithCancel(w.ctx)
-	a := &actor{name: name, cancel: cancel, onCrash: onCrash}
+	a.cancel = cancel
 	w.mu.Lock()
 	a.index = len(w.actors)
 	w.actors = append(w.actors, a)
@@ -128,6 +146,13 @@ func (w *World) settle() {
 		}
 		go next()
 	}
+}
+
+// Steps is how many events have happened: a clock that all actors agree on. Safe for concurrent use.
+func (w *World) Steps() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.steps
 }
 
 // Trace is what has happened.
@@ -194,10 +219,11 @@ const (
 	crashAfter
 	arrives
 	tick
+	throttled
 )
 
 func (h how) String() string {
-	return [...]string{"", "reply lost", "late", "twice", "refused", "no answer", "crash before", "crash after", "arrives", "tick"}[h]
+	return [...]string{"", "reply lost", "late", "twice", "refused", "no answer", "crash before", "crash after", "arrives", "tick", "throttled"}[h]
 }
 
 // busy tells whether anything is left to happen.
@@ -212,9 +238,7 @@ func (w *World) busy() bool {
 func (w *World) events() []event {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	slices.SortFunc(w.parked, func(a, b *call) int {
-		return cmp.Or(cmp.Compare(a.actor.index, b.actor.index), cmp.Compare(a.op, b.op), strings.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq))
-	})
+	w.sortParked()
 	ev := w.choices[:0]
 	for _, c := range w.parked {
 		ev = append(ev, event{c, plain})
@@ -228,6 +252,13 @@ func (w *World) events() []event {
 	}
 	w.choices = ev
 	return ev
+}
+
+// sortParked brings the calls into an order that does not depend on which goroutine came first. The caller holds mu.
+func (w *World) sortParked() {
+	slices.SortFunc(w.parked, func(a, b *call) int {
+		return cmp.Or(cmp.Compare(a.actor.index, b.actor.index), cmp.Compare(a.op, b.op), strings.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq))
+	})
 }
 
 // faults appends the faults that are left for a call. A crash at a read is left out: nobody can tell it from a crash
@@ -265,7 +296,10 @@ func (w *World) happen(e event) {
 	if e.call != nil {
 		step.Actor, step.Op, step.Key = e.call.actor.name, e.call.op, e.call.key
 	}
+	w.mu.Lock()
 	w.trace = append(w.trace, step)
+	w.steps = len(w.trace)
+	w.mu.Unlock()
 	switch e.how {
 	case tick:
 		w.sleep()
@@ -314,6 +348,8 @@ func (w *World) apply(e event) error {
 	case deaf:
 		w.budget.Deaf--
 		return doubt("no reply")
+	case throttled:
+		return objectstore.Wrap(c.op.String(), c.key, objectstore.ErrThrottled)
 	case crashBefore:
 		w.budget.Crash--
 		return nil

@@ -172,7 +172,7 @@ func (o *Oracle) Agrees(ctx context.Context, s objectstore.Store) error {
 		if err != nil {
 			return fmt.Errorf("read version %d: %w", v, err)
 		}
-		if err := o.same(snap); err != nil {
+		if err := o.Same(snap); err != nil {
 			return err
 		}
 	}
@@ -195,12 +195,15 @@ func (o *Oracle) AgreesNewest(ctx context.Context, s objectstore.Store) error {
 	if int(newest.Version()) != len(o.Live)-1 {
 		return fmt.Errorf("the newest version reads as %d of %d", newest.Version(), len(o.Live)-1)
 	}
-	return o.same(newest)
+	return o.Same(newest)
 }
 
-// same compares one snapshot.
-func (o *Oracle) same(snap *txlog.Snapshot) error {
+// Same compares one snapshot with its version.
+func (o *Oracle) Same(snap *txlog.Snapshot) error {
 	v := int(snap.Version())
+	if v >= len(o.Live) {
+		return fmt.Errorf("version %d was read, and there are %d", v, len(o.Live))
+	}
 	got := map[string]bool{}
 	for i := range snap.Files().Len() {
 		got[snap.Files().Path(i)] = true
