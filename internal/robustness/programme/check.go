@@ -54,6 +54,7 @@ func checks(root string) ([]check, error) {
 		},
 		{id: "R6", what: "processes on MinIO, killed, behind the fault proxy", pkg: "./internal/robustness/workload", run: "^TestR6$", long: []string{}, always: true},
 		{id: "R6", what: "the judge of R6: forged histories, porcupine agrees", pkg: "./internal/robustness/history", run: ".", long: []string{}},
+		{id: "R8", what: "hostile tables: names, JSON, Parquet, vectors, protocol, checkpoints", pkg: "./tests/hostile", run: "^TestR8$", long: []string{}},
 		{
 			id: "R14", what: "tables of other engines, row by row (DAT, golden)", pkg: "./tests/conformance", run: ".",
 			counted: &counted{id: "R14", floor: 55, number: regexp.MustCompile(`conformance: (\d+) passed`)},
@@ -69,7 +70,7 @@ func checks(root string) ([]check, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(fixed, func(c check) bool { return c.id == "R14" })
+	at := slices.IndexFunc(fixed, func(c check) bool { return c.id == "R8" })
 	return slices.Insert(fixed, at, targets...), nil
 }
 
