@@ -10,7 +10,7 @@ SLICE    ?= 60
 RELIABILITY_OUT ?= reliability.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: run test check lint bench conformance interop reliability reliability-long reliability-page mutants help minio build
+.PHONY: run test check lint bench bench-append conformance interop reliability reliability-long reliability-page mutants help minio build
 
 run: build ## real flights become bronze, silver and gold tables in ./.lake/flights
 	@BIN="$(CURDIR)/$(BIN)" LAKE="$(LAKE)" bash tools/run-example.sh
@@ -32,6 +32,9 @@ $(LINT): tools/go.mod tools/go.sum
 
 bench: ## append, scan and merge of 10 M rows beside plain DuckDB on the same files
 	$(GO) run ./bench
+
+bench-append: ## 64 processes append to one table on MinIO for a minute, beside the store's raw rate (LAKE_APPENDERS=8x10s)
+	LAKE_APPENDERS=$${LAKE_APPENDERS:-64x60s} $(GO) test -count=1 -v -run '^TestAppenders$$' ./internal/robustness/appenders
 
 conformance: ## tables of other engines, read row by row (LAKE_CONFORMANCE_DIR)
 	$(GO) test -count=1 -timeout 20m -v ./tests/conformance/...

@@ -27,7 +27,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 	}
 	s := &Snapshot{
 		log: l, version: 1, protocol: &Protocol{MinReaderVersion: 1, MinWriterVersion: 2},
-		metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: schema.JSON(), PartitionColumns: []string{"part"}}, files: build.build(),
+		metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: schema.JSON(), PartitionColumns: []string{"part"}}, live: newLiveFiles(build.build(), nil),
 	}
 	if err := s.finish(); err != nil {
 		b.Fatal(err)

@@ -198,7 +198,7 @@ func TestMultiPartCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	empty := *s
-	empty.files, empty.tombstones, empty.txns, empty.domains = newFilesBuilder(l, 0).build(), nil, nil, nil
+	empty.live, empty.txns, empty.domains = newLiveFiles(newFilesBuilder(l, 0).build(), nil), nil, nil
 	second, err := (&checkpointWriter{s: &empty}).write()
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func (l *Log) Checkpoint(ctx context.Context, s *Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("write checkpoint %d: %w", s.version, err)
 	}
-	return l.writeHint(ctx, s.version, w.rows, int64(len(body)), int64(s.files.Len()))
+	return l.writeHint(ctx, s.version, w.rows, int64(len(body)), s.live.sums().files)
 }
 
 type checkpointWriter struct {
@@ -119,7 +119,7 @@ func (w *checkpointWriter) stats(i int, whole string) any {
 	if !strings.EqualFold(w.s.metadata.Configuration["delta.checkpoint.writeStatsAsJson"], "false") {
 		return optionalText(whole)
 	}
-	rows, known := w.s.files.NumRecords(i)
+	rows, known := w.s.Files().NumRecords(i)
 	if !known {
 		return nil
 	}
@@ -243,7 +243,7 @@ func (w *checkpointWriter) table() error {
 }
 
 func (w *checkpointWriter) files() error {
-	f := w.s.files
+	f := w.s.Files()
 	for i := range f.Len() {
 		a := f.Add(i)
 		var tags any
@@ -266,7 +266,7 @@ func (w *checkpointWriter) files() error {
 func (w *checkpointWriter) tombstones() error {
 	keep := intervalProperty(w.s.metadata.Configuration, "delta.deletedFileRetentionDuration", DefaultDeletedFileRetention)
 	cutOff := w.s.log.options.Clock.Now().Add(-keep).UnixMilli()
-	for _, r := range w.s.tombstones {
+	for _, r := range w.s.Tombstones() {
 		if r.DeletionTimestamp < cutOff || mutant.On(mutant.RemovesDropped) {
 			continue
 		}

@@ -148,12 +148,9 @@ func (c *Checksum) encode() []byte {
 
 // Checksum sums up the snapshot.
 func (s *Snapshot) Checksum() *Checksum {
-	deleted, vectors := int64(0), int64(len(s.files.vectors))
-	for _, d := range s.files.vectors {
-		deleted += d.Cardinality
-	}
+	sums := s.live.sums()
 	c := &Checksum{
-		TableSizeBytes: s.SizeBytes(), NumFiles: int64(s.files.Len()), NumDeletedRecords: &deleted, NumDeletionVectors: &vectors,
+		TableSizeBytes: sums.bytes, NumFiles: sums.files, NumDeletedRecords: &sums.deleted, NumDeletionVectors: &sums.vectors,
 		NumMetadata: 1, NumProtocol: 1, Metadata: s.metadata, Protocol: s.protocol, Domains: sortedDomains(s.domains),
 	}
 	if s.inCommitTimestamps() {
@@ -184,7 +181,7 @@ func checksumAfter(s *Snapshot, info *CommitInfo, actions []Action) (*Checksum, 
 		txns, domains = maps.Clone(s.txns), maps.Clone(s.domains)
 	}
 	c.TxnID, c.InCommitTimestamp = info.TxnID, info.InCommitTimestamp
-	gone := map[int32]bool{} // files of s that the commit replaced or removed
+	gone := map[string]bool{} // files of s that the commit replaced or removed
 	for _, a := range actions {
 		var path string
 		var vector *DeletionVectorDescriptor
@@ -209,10 +206,10 @@ func checksumAfter(s *Snapshot, info *CommitInfo, actions []Action) (*Checksum, 
 		if path == "" || s == nil {
 			continue
 		}
-		for _, i := range s.files.byPath(path) {
-			if old := s.files.DeletionVector(int(i)); old.Equal(vector) && !gone[i] {
-				gone[i] = true
-				c.count(-1, s.files.Size(int(i)), old)
+		for _, old := range s.live.at(path) {
+			if old.vector.Equal(vector) && !gone[old.key] {
+				gone[old.key] = true
+				c.count(-1, old.size, old.vector)
 			}
 		}
 	}

@@ -22,6 +22,7 @@ import (
 const (
 	cleanUpAge        = time.Hour      // nothing younger is deleted, whatever the properties say
 	sidecarAge        = 24 * time.Hour // a sidecar is older than its checkpoint, which may be about to be written
+	cleanUpPause      = time.Hour      // between two looks of one Log that find nothing due
 	cleanUpBatch      = 1000           // keys of one delete
 	cleanUpObjectsMax = 10_000         // of one clean-up; the next checkpoint goes on
 )
@@ -46,6 +47,20 @@ func (l *Log) CleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
 		return done, l.named(fmt.Errorf("clean up the log: %w", err))
 	}
 	return done, nil
+}
+
+// cleanUpSometimes is CleanUp, unless one of the last hour by this Log found nothing that is due: history ends at
+// midnight, a listing of the whole log is dear, and a busy table has a checkpoint every second.
+func (l *Log) cleanUpSometimes(ctx context.Context, s *Snapshot) error {
+	now := l.options.Clock.Now()
+	if now.UnixMilli() < l.nothingDue.Load() {
+		return nil
+	}
+	done, err := l.CleanUp(ctx, s)
+	if err == nil && done.Start < 0 {
+		l.nothingDue.Store(now.Add(cleanUpPause).UnixMilli())
+	}
+	return err
 }
 
 func (l *Log) cleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {

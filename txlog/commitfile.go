@@ -54,13 +54,23 @@ func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, e
 	if err := l.options.Limits.Check("commit_bytes", info.Size); err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}
-	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date, etag: info.ETag}
-	text := &blank{in: body}
-	if c.Info, c.Actions, err = decodeCommit(text, l.options.Limits); err != nil {
+	c, err := l.commitOf(v, body, info, key != l.commitKey(v))
+	if err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}
-	if !text.written && key == l.commitKey(v) {
-		return nil, fmt.Errorf("read version %d: %w: the commit holds nothing, as after a crash that lost its bytes", v, ErrCorruptLog)
+	return c, nil
+}
+
+// commitOf decodes a commit, or a compaction, which alone may be empty.
+func (l *Log) commitOf(v Version, body io.Reader, info objectstore.Info, compaction bool) (*Commit, error) {
+	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date, etag: info.ETag}
+	text := &blank{in: body}
+	var err error
+	if c.Info, c.Actions, err = decodeCommit(text, l.options.Limits); err != nil {
+		return nil, err
+	}
+	if !text.written && !compaction {
+		return nil, fmt.Errorf("%w: the commit holds nothing, as after a crash that lost its bytes", ErrCorruptLog)
 	}
 	if t := c.inCommit(); t != nil {
 		c.Timestamp = time.UnixMilli(*t).UTC()

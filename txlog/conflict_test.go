@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -384,7 +384,7 @@ func TestRebaseChecksEveryWinner(t *testing.T) {
 	tc := conflictCase{n: 1000, start: "a"}
 	s := tc.table(t, l, "Serializable")
 	tc.win(t, l, 2, "b +b")
-	store := &busyListing{Store: l.store, prefix: l.Key(logFolder), then: func() { tc.win(t, l, 3, "-a +c") }}
+	store := &busyEnd{Store: l.store, prefix: l.Key(logFolder), then: func() { tc.win(t, l, 3, "-a +c") }}
 	raced := New(store, l.root, l.options)
 	x := raced.Begin(s, Operation{Name: "DELETE"})
 	x.Stage(tc.actions(t, "-a +d", true)...)
@@ -394,23 +394,18 @@ func TestRebaseChecksEveryWinner(t *testing.T) {
 	}
 }
 
-// busyListing lets a rival commit right after the first listing of the log.
-type busyListing struct {
+// busyEnd lets a rival commit right after somebody has found the end of the log.
+type busyEnd struct {
 	objectstore.Store
 	prefix string
 	then   func()
 }
 
-func (b *busyListing) List(ctx context.Context, prefix, after string) iter.Seq2[objectstore.Info, error] {
-	return func(yield func(objectstore.Info, error) bool) {
-		for info, err := range b.Store.List(ctx, prefix, after) {
-			if !yield(info, err) {
-				break
-			}
-		}
-		if then := b.then; then != nil && prefix == b.prefix {
-			b.then = nil
-			then()
-		}
+func (b *busyEnd) Get(ctx context.Context, key string, r objectstore.Range) (io.ReadCloser, objectstore.Info, error) {
+	body, info, err := b.Store.Get(ctx, key, r)
+	if then := b.then; then != nil && errors.Is(err, objectstore.ErrNotFound) && strings.HasPrefix(key, b.prefix) {
+		b.then = nil
+		then()
 	}
+	return body, info, err
 }

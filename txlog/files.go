@@ -152,10 +152,14 @@ func fileKey(path string, d *DeletionVectorDescriptor) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return keyOf(p.Canonical(), d), nil
+}
+
+func keyOf(canonical string, d *DeletionVectorDescriptor) string {
 	if d == nil {
-		return p.Canonical(), nil
+		return canonical
 	}
-	return p.Canonical() + "\x00" + d.uniqueID(), nil
+	return canonical + "\x00" + d.uniqueID()
 }
 
 // filesBuilder collects files for a new Files.

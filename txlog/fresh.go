@@ -42,11 +42,14 @@ func (l *Log) stale(seen sighting) bool { return clock.Since(l.options.Clock, se
 
 // late tells whether a reply of the store's date comes so late that what was seen may have been cleaned up before it.
 // Where the store does not tell its time, our clock decides.
-func (l *Log) late(seen sighting, date time.Time) bool {
+func (l *Log) late(seen sighting, date time.Time) bool { return l.lateBy(freshFor, seen, date) }
+
+// lateBy tells whether a reply comes more than d after what was seen.
+func (l *Log) lateBy(d time.Duration, seen sighting, date time.Time) bool {
 	if date.IsZero() || seen.asOf.IsZero() {
-		return l.stale(seen)
+		return clock.Since(l.options.Clock, seen.loaded) > d
 	}
-	return date.Sub(seen.asOf) > freshFor
+	return date.Sub(seen.asOf) > d
 }
 
 // refresh lists the log again for a snapshot that is old, before anything is sent. It returns the newest snapshot, which

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/limits"
@@ -15,9 +16,10 @@ import (
 
 // Log is the transaction log of one table. It holds no state of the table: snapshots do. Safe for concurrent use.
 type Log struct {
-	store   objectstore.Store
-	root    string
-	options Options
+	store      objectstore.Store
+	root       string
+	options    Options
+	nothingDue atomic.Int64 // until when no clean-up is tried; milliseconds since 1970
 }
 
 // Options are what a Log needs besides its store. The zero value works.

@@ -82,7 +82,7 @@ func TestActiveDutiesRefuseWrites(t *testing.T) {
 			l, _ := testLog(t)
 			s := &Snapshot{
 				log: l, protocol: &Protocol{MinReaderVersion: 2, MinWriterVersion: 6},
-				metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: tc.schema, Configuration: tc.properties}, files: newFilesBuilder(l, 0).build(),
+				metadata: &Metadata{ID: "x", Provider: "parquet", SchemaString: tc.schema, Configuration: tc.properties}, live: newLiveFiles(newFilesBuilder(l, 0).build(), nil),
 			}
 			if err := s.finish(); err != nil {
 				t.Fatal(err)

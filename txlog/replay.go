@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -176,41 +178,60 @@ func (l *Log) replay(ctx context.Context, seg *segment) (*Snapshot, error) {
 
 // replayOnto builds a snapshot from an older one and the commits since.
 func (l *Log) replayOnto(ctx context.Context, base *Snapshot, seg *segment) (*Snapshot, error) {
-	r := l.newReplay(seg)
-	if err := r.commits(ctx, seg.steps); err != nil {
+	if len(seg.steps) > commitsAhead { // many: they are not kept side by side
+		r := l.newReplay(seg)
+		if err := r.commits(ctx, seg.steps); err != nil {
+			return nil, err
+		}
+		if err := r.files(base); err != nil {
+			return nil, err
+		}
+		r.snapshot(base)
+		return r.finish(ctx, seg)
+	}
+	commits, err := l.readSteps(ctx, seg.steps)
+	if err != nil {
 		return nil, err
 	}
-	if err := r.snapshot(base); err != nil {
-		return nil, err
-	}
-	return r.finish(ctx, seg)
+	return l.replayCommits(ctx, base, commits, seg)
 }
 
-// replayCommits builds a snapshot from an older one, nil for none, and commits that were read already.
-func (l *Log) replayCommits(ctx context.Context, base *Snapshot, commits []*Commit, g *listing) (*Snapshot, error) {
-	newest := commits[len(commits)-1].Version
-	seg := &segment{version: newest, last: g.commits[newest], began: g.began}
+// replayCommits builds a snapshot from an older one, nil for none, and some commits since, ascending, that were read
+// already. It takes time for what the commits hold, not for what the table holds.
+func (l *Log) replayCommits(ctx context.Context, base *Snapshot, commits []*Commit, seg *segment) (*Snapshot, error) {
 	r := l.newReplay(seg)
+	live := newLiveFiles(newFilesBuilder(r.log, 0).build(), nil)
+	if base != nil {
+		live = base.live
+	}
+	var err error
+	if r.s.live, err = live.after(commits, r.log); err != nil {
+		return nil, err
+	}
 	for i := len(commits) - 1; i >= 0; i-- {
 		r.seenAt(commits[i].date)
-		if err := r.commit(commits[i]); err != nil {
-			return nil, fmt.Errorf("version %d: %w", commits[i].Version, err)
+		r.dated(commits[i])
+		var single map[string]Action
+		for _, a := range slices.Backward(commits[i].Actions) {
+			if err := onlyOne(a, &single); err != nil {
+				return nil, fmt.Errorf("version %d: %w", commits[i].Version, err)
+			}
+			r.state(a)
 		}
 	}
 	if base != nil {
-		if err := r.snapshot(base); err != nil {
-			return nil, err
-		}
+		r.snapshot(base)
 	}
 	return r.finish(ctx, seg)
 }
 
 // replay collects the state of a table from its newest action to its oldest.
 type replay struct {
-	log  *Log
-	s    *Snapshot
-	seen map[string]struct{} // file keys of the commits
-	live *filesBuilder
+	log        *Log
+	s          *Snapshot
+	seen       map[string]struct{} // file keys of the commits
+	live       *filesBuilder
+	tombstones []*Remove
 }
 
 func (l *Log) newReplay(seg *segment) *replay {
@@ -270,10 +291,7 @@ func (l *Log) readSteps(ctx context.Context, steps []step) ([]*Commit, error) {
 
 // commit replays one commit, last line first, so that a later line of a careless writer wins.
 func (r *replay) commit(c *Commit) error {
-	if c.Version == r.s.version {
-		r.s.inCommit = c.inCommit()
-		r.s.timestamp = c.Timestamp
-	}
+	r.dated(c)
 	var single map[string]Action
 	for i := len(c.Actions) - 1; i >= 0; i-- {
 		if err := onlyOne(c.Actions[i], &single); err != nil {
@@ -308,8 +326,16 @@ func onlyOne(a Action, seen *map[string]Action) error {
 	return nil
 }
 
-// action takes one action in. Keys of commits are remembered, those of the base need not be.
-func (r *replay) action(a Action, remember bool) error {
+// dated takes the time of the newest version from its commit.
+func (r *replay) dated(c *Commit) {
+	if c.Version == r.s.version {
+		r.s.inCommit = c.inCommit()
+		r.s.timestamp = c.Timestamp
+	}
+}
+
+// state takes in an action that is not about files.
+func (r *replay) state(a Action) {
 	switch a := a.(type) {
 	case *Protocol:
 		if r.s.protocol == nil {
@@ -327,6 +353,12 @@ func (r *replay) action(a Action, remember bool) error {
 		if _, seen := r.s.domains[a.Domain]; !seen {
 			r.s.domains[a.Domain] = *a
 		}
+	}
+}
+
+// action takes one action in. Keys of commits are remembered, those of the base need not be.
+func (r *replay) action(a Action, remember bool) error {
+	switch a := a.(type) {
 	case *Add:
 		first, err := r.first(a.Path, a.DeletionVector, remember)
 		if err != nil || !first {
@@ -341,7 +373,9 @@ func (r *replay) action(a Action, remember bool) error {
 		if err != nil || !first {
 			return err
 		}
-		r.s.tombstones = append(r.s.tombstones, a)
+		r.tombstones = append(r.tombstones, a)
+	default:
+		r.state(a)
 	}
 	return nil
 }
@@ -361,35 +395,19 @@ func (r *replay) first(path string, d *DeletionVectorDescriptor, remember bool) 
 	return true, nil
 }
 
-// snapshot takes an older snapshot as the base.
-func (r *replay) snapshot(base *Snapshot) error {
-	r.s.base = base.base
-	if r.s.protocol == nil {
-		r.s.protocol = base.protocol
-	}
-	if r.s.metadata == nil {
-		r.s.metadata = base.metadata
-	}
-	for id, t := range base.txns {
-		if _, seen := r.s.txns[id]; !seen {
-			r.s.txns[id] = t
-		}
-	}
-	for name, d := range base.domains {
-		if _, seen := r.s.domains[name]; !seen {
-			r.s.domains[name] = d
-		}
-	}
-	for i := range base.files.Len() {
-		first, err := r.first(base.files.Path(i), base.files.DeletionVector(i), false)
+// files takes over the files of an older snapshot that the commits since have not replaced.
+func (r *replay) files(base *Snapshot) error {
+	old := base.live.all()
+	for i := range old.files.Len() {
+		first, err := r.first(old.files.Path(i), old.files.DeletionVector(i), false)
 		if err != nil {
 			return err
 		}
 		if first {
-			r.live.copyFrom(base.files, i)
+			r.live.copyFrom(old.files, i)
 		}
 	}
-	for _, t := range base.tombstones {
+	for _, t := range old.tombstones {
 		if err := r.action(t, false); err != nil {
 			return err
 		}
@@ -397,15 +415,40 @@ func (r *replay) snapshot(base *Snapshot) error {
 	return nil
 }
 
+// snapshot takes over from an older snapshot what the commits since have not replaced, except for files.
+func (r *replay) snapshot(base *Snapshot) {
+	r.s.base = base.base
+	if r.s.protocol == nil {
+		r.s.protocol = base.protocol
+	}
+	if r.s.metadata == nil {
+		r.s.metadata = base.metadata
+	}
+	r.s.txns = overlaid(base.txns, r.s.txns)
+	r.s.domains = overlaid(base.domains, r.s.domains)
+	if r.s.metadata == base.metadata {
+		r.s.schema, r.s.schemaErr = base.schema, base.schemaErr
+	}
+}
+
+// overlaid is older with what newer says instead. Both are left as they are.
+func overlaid[V any](older, newer map[string]V) map[string]V {
+	if len(newer) == 0 {
+		return older
+	}
+	out := make(map[string]V, len(older)+len(newer))
+	maps.Copy(out, older)
+	maps.Copy(out, newer)
+	return out
+}
+
 // finish closes the snapshot.
 func (r *replay) finish(ctx context.Context, seg *segment) (*Snapshot, error) {
 	s := r.s
-	for name, d := range s.domains {
-		if d.Removed {
-			delete(s.domains, name)
-		}
+	maps.DeleteFunc(s.domains, func(_ string, d DomainMetadata) bool { return d.Removed })
+	if s.live == nil {
+		s.live = newLiveFiles(r.live.build(), r.tombstones)
 	}
-	s.files = r.live.build()
 	if err := s.finish(); err != nil {
 		return nil, err
 	}

@@ -41,11 +41,14 @@ func (o Outcome) String() string {
 	return "none"
 }
 
-// Waiting times of the settle rule.
+// Waiting times of the settle rule, and of lost races.
 const (
 	backoffFirst = 50 * time.Millisecond
 	backoffMost  = 5 * time.Second
 	settleGrace  = 5 * time.Second // for the last look after ctx is done
+
+	raceBackoffFirst = 20 * time.Millisecond
+	raceBackoffMost  = 2 * time.Second
 )
 
 // Commit creates version v with body, exactly once, and settles what happened. body must carry txnID in its
@@ -60,17 +63,17 @@ func (l *Log) Commit(ctx context.Context, v Version, txnID string, body []byte) 
 	if txnID == "" {
 		return OutcomeNone, fmt.Errorf("commit version %d: %w: no txnId", v, ErrInvalidCommit)
 	}
-	outcome, _, err := l.settle(ctx, v, txnID, body)
-	return outcome, err
+	c := l.settle(ctx, v, txnID, body)
+	return c.outcome, c.err
 }
 
-// settle is Commit; date is the store's clock in the reply that decided, zero where it did not tell.
-func (l *Log) settle(ctx context.Context, v Version, txnID string, body []byte) (outcome Outcome, date time.Time, err error) {
+// settle is Commit, with what else came to light.
+func (l *Log) settle(ctx context.Context, v Version, txnID string, body []byte) *settling {
 	c := &settling{log: l, version: v, key: l.commitKey(v), txnID: txnID, body: body}
-	if outcome, err = c.run(ctx); err != nil {
-		err = fmt.Errorf("commit version %d: %w", v, err)
+	if c.outcome, c.err = c.run(ctx); c.err != nil {
+		c.err = fmt.Errorf("commit version %d: %w", v, c.err)
 	}
-	return outcome, c.date, err
+	return c
 }
 
 type settling struct {
@@ -80,7 +83,11 @@ type settling struct {
 	txnID   string
 	body    []byte
 	last    error     // what the store said last
-	date    time.Time // the store's clock in its last answer
+	date    time.Time // the store's clock in its last answer; zero where it did not tell
+	outcome Outcome
+	err     error
+	winner  *Commit          // another's commit of the version, where it was read
+	put     objectstore.Info // of our object, where the first PUT was acknowledged
 }
 
 func (c *settling) run(ctx context.Context) (Outcome, error) {
@@ -93,6 +100,9 @@ func (c *settling) run(ctx context.Context) (Outcome, error) {
 		info, err := c.log.store.Put(ctx, c.key, objectstore.Bytes(c.body), objectstore.CreateOnly)
 		if err == nil {
 			c.date = info.Date
+			if n == 0 {
+				c.put = info
+			}
 			return OutcomeCommitted, nil
 		}
 		c.last = err
@@ -156,9 +166,13 @@ func (c *settling) get(ctx context.Context) (outcome Outcome, answered bool) {
 	case bytes.Equal(b, c.body):
 		return OutcomeCommitted, true
 	}
-	info, _, err := decodeCommit(bytes.NewReader(b), c.log.options.Limits)
-	if err == nil && info != nil && info.TxnID == c.txnID {
+	w, err := c.log.commitOf(c.version, bytes.NewReader(b), read, false)
+	switch {
+	case err != nil: // whoever reads the winner will say what is wrong with it
+	case w.Info != nil && w.Info.TxnID == c.txnID:
 		return OutcomeCommitted, true
+	default:
+		c.winner = w
 	}
 	return OutcomeConflict, true
 }

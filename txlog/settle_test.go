@@ -232,7 +232,7 @@ func (s *noCheckpoints) Put(ctx context.Context, key string, body objectstore.Bo
 
 func TestCommitGivesUpAfterItsAttempts(t *testing.T) {
 	store := &scripted{Store: mem.New(t.Name())}
-	l := New(store, "t", Options{Clock: clock.NewStepping(testStart()), Rand: clock.SeededRand(1), Limits: limits.Limits{CommitAttempts: 3}})
+	l := New(store, "t", Options{Clock: clock.NewStepping(testStart()), Rand: clock.SeededRand(1), Limits: limits.Limits{CommitRaces: 3}})
 	s := createTable(t, l, "id bigint", nil, nil)
 	store.puts = repeat(rivalWins, 3)
 	x := l.Begin(s, Operation{Name: "WRITE", BlindAppend: true})

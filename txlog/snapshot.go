@@ -12,23 +12,22 @@ import (
 // Snapshot is the table at one version. It is immutable and safe for concurrent use; what its methods return is
 // shared and must not be changed.
 type Snapshot struct {
-	log        *Log
-	version    Version
-	timestamp  time.Time
-	inCommit   *int64 // inCommitTimestamp of the version, where the table has them
-	protocol   *Protocol
-	metadata   *Metadata
-	schema     *Schema
-	schemaErr  error
-	mapping    ColumnMapping
-	txns       map[string]Txn
-	domains    map[string]DomainMetadata // without the removed ones
-	files      *Files
-	tombstones []*Remove
-	base       Version   // of the checkpoint that it was read from; -1 for none
-	loaded     time.Time // our clock before it was read
-	asOf       time.Time // the store's clock then; zero where no reply told
-	created    time.Time // of the version's commit, as a listing gave it; zero where the commit is gone
+	log       *Log
+	version   Version
+	timestamp time.Time
+	inCommit  *int64 // inCommitTimestamp of the version, where the table has them
+	protocol  *Protocol
+	metadata  *Metadata
+	schema    *Schema
+	schemaErr error
+	mapping   ColumnMapping
+	txns      map[string]Txn
+	domains   map[string]DomainMetadata // without the removed ones
+	live      *liveFiles
+	base      Version   // of the checkpoint that it was read from; -1 for none
+	loaded    time.Time // our clock before it was read
+	asOf      time.Time // the store's clock then; zero where no reply told
+	created   time.Time // of the version's commit, as a listing gave it; zero where the commit is gone
 }
 
 // Version is the version of the snapshot.
@@ -95,17 +94,17 @@ func (s *Snapshot) Domain(name string) (DomainMetadata, bool) {
 }
 
 // Files are the live data files.
-func (s *Snapshot) Files() *Files { return s.files }
+func (s *Snapshot) Files() *Files { return s.live.all().files }
 
 // Tombstones are the removed files that the log still remembers, newest first; some may be past the retention.
-func (s *Snapshot) Tombstones() []*Remove { return s.tombstones }
+func (s *Snapshot) Tombstones() []*Remove { return s.live.all().tombstones }
 
 // Log is the log that the snapshot was read from.
 func (s *Snapshot) Log() *Log { return s.log }
 
 // FileByPath finds a live file by its path, in any spelling.
 func (s *Snapshot) FileByPath(path string) (i int, ok bool) {
-	found := s.files.byPath(path)
+	found := s.Files().byPath(path)
 	if len(found) == 0 {
 		return 0, false
 	}
@@ -114,12 +113,13 @@ func (s *Snapshot) FileByPath(path string) (i int, ok bool) {
 
 // NumRows is the number of rows; ok is false where a file's statistics do not tell.
 func (s *Snapshot) NumRows() (rows int64, ok bool) {
-	for i := range s.files.Len() {
-		n, ok := s.files.NumRecords(i)
+	files := s.Files()
+	for i := range files.Len() {
+		n, ok := files.NumRecords(i)
 		if !ok {
 			return 0, false
 		}
-		if d := s.files.DeletionVector(i); d != nil {
+		if d := files.DeletionVector(i); d != nil {
 			n -= d.Cardinality
 		}
 		rows += n
@@ -128,13 +128,7 @@ func (s *Snapshot) NumRows() (rows int64, ok bool) {
 }
 
 // SizeBytes is the size of the live data files.
-func (s *Snapshot) SizeBytes() int64 {
-	var n int64
-	for _, size := range s.files.sizes {
-		n += size
-	}
-	return n
-}
+func (s *Snapshot) SizeBytes() int64 { return s.live.sums().bytes }
 
 // CheckReadable tells whether we can read the table's rows. Errors match [ErrInvalidProtocol],
 // [ErrUnsupportedFeature] (a *FeatureError that lists all of them), [ErrUnsupportedType] or [ErrCorruptLog].
@@ -189,6 +183,9 @@ func (s *Snapshot) finish() error {
 	}
 	if p := s.metadata.Provider; p != "" && !strings.EqualFold(p, "parquet") {
 		return &FeatureError{Features: []string{fmt.Sprintf("format.provider %s", clip(p))}}
+	}
+	if known := s.schema != nil || s.schemaErr != nil; known {
+		return nil // taken over from a version with the same metaData
 	}
 	var err error
 	if s.mapping, err = mappingOf(s.metadata.Configuration); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"testing"
 	"time"
@@ -16,18 +17,29 @@ import (
 // stalledPut holds up one PUT on its way to the store, and its reply on the way back.
 type stalledPut struct {
 	objectstore.Store
-	key           string
+	key, next     string // of the commit, and of the one that follows
 	before, after func()
 	reply         error  // instead of the store's answer
-	list          func() // before the first listing that follows
+	look          func() // before the first look at what follows: a listing, or a GET of the next commit
 }
 
 func (s *stalledPut) List(ctx context.Context, prefix, after string) iter.Seq2[objectstore.Info, error] {
-	if s.list != nil && s.key == "" {
-		s.list()
-		s.list = nil
-	}
+	s.looks()
 	return s.Store.List(ctx, prefix, after)
+}
+
+func (s *stalledPut) Get(ctx context.Context, key string, r objectstore.Range) (io.ReadCloser, objectstore.Info, error) {
+	if key == s.next {
+		s.looks()
+	}
+	return s.Store.Get(ctx, key, r)
+}
+
+func (s *stalledPut) looks() {
+	if look := s.look; look != nil && s.key == "" {
+		s.look = nil
+		look()
+	}
 }
 
 func (s *stalledPut) Put(ctx context.Context, key string, body objectstore.Body, c objectstore.Condition) (objectstore.Info, error) {
@@ -69,7 +81,7 @@ func newLake(t *testing.T) *lake {
 
 // sleeper is a process whose machine is suspended while it waits for its PUT of version v: its own clock stands still.
 func (k *lake) sleeper(v Version, seed uint64) (*Log, *stalledPut) {
-	s := &stalledPut{Store: k.store, key: k.log.commitKey(v)}
+	s := &stalledPut{Store: k.store, key: k.log.commitKey(v), next: k.log.commitKey(v + 1)}
 	return New(s, "t", Options{Clock: clock.NewStepping(testStart()), Rand: clock.SeededRand(seed)}), s
 }
 
@@ -99,8 +111,8 @@ func (k *lake) upkeep(t *testing.T) {
 func (k *lake) live(t *testing.T) map[string]bool {
 	t.Helper()
 	s, out := latest(t, k.log), map[string]bool{}
-	for i := range s.files.Len() {
-		out[s.files.Path(i)] = true
+	for i := range s.Files().Len() {
+		out[s.Files().Path(i)] = true
 	}
 	return out
 }
@@ -210,7 +222,7 @@ func TestStalledLoserDoesNotTakeItsOrphanForItsCommit(t *testing.T) {
 	asleep, put := k.sleeper(1, 2)
 	x := staged(t, asleep, "x")
 	put.before = func() { appendOne(t, k.log) }
-	put.list = func() {
+	put.look = func() {
 		appendOne(t, k.log)
 		k.upkeep(t)
 		body, err := x.body(x.base)
@@ -253,8 +265,8 @@ func TestOldSnapshotIsNotBroughtUpToDateWithAnOrphan(t *testing.T) {
 	if err != nil || next.version != 2 {
 		t.Fatalf("%+v, %v", next, err)
 	}
-	if _, there := next.FileByPath("orphan"); there || next.files.Len() != 2 {
-		t.Errorf("%d files, orphan %t", next.files.Len(), there)
+	if _, there := next.FileByPath("orphan"); there || next.Files().Len() != 2 {
+		t.Errorf("%d files, orphan %t", next.Files().Len(), there)
 	}
 }
 

@@ -1,6 +1,7 @@
 package txlog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/mutant"
+	"github.com/lakectl/lakectl/objectstore"
 )
 
 // Operation is what commitInfo says about a change.
@@ -62,6 +64,7 @@ type Committed struct {
 	TxnID    string
 	Attempts int       // versions that were tried
 	Winners  []Version // commits of others that were found harmless on the way
+	Snapshot *Snapshot // the table as of Version where that is known without reading the log again, else nil
 	Warnings []error   // what went wrong after the commit point, a checkpoint for example; the change stands
 }
 
@@ -92,7 +95,7 @@ func (t *Transaction) ReadPredicate(p *Predicate, files ...int) {
 // ReadFiles says that the change depends on files of the snapshot.
 func (t *Transaction) ReadFiles(idx ...int) {
 	for _, i := range idx {
-		t.reads.files[canonicalPath(t.base.files.Path(i))] = true
+		t.reads.files[canonicalPath(t.base.Files().Path(i))] = true
 	}
 }
 
@@ -113,7 +116,8 @@ func (t *Transaction) Fence(f func(*Snapshot) error) { t.fences = append(t.fence
 //
 // Errors: [ErrInvalidCommit], [ErrUnsupportedFeature], [ErrPathEscape] and *limits.Error before anything is sent;
 // *ConflictError; the error of a fence; [ErrConcurrentWrite]; [ErrUnknown]; the errors of the store.
-// Cost: one PUT; after a lost race a listing, a GET for each winner, and the next PUT.
+// Cost: one PUT; after a lost race a GET for each winner and one more, and the next PUT. Where races are lost again, a
+// wait of random length comes before, of two seconds at most.
 // Nothing after the commit point is an error: see Committed.Warnings.
 func (t *Transaction) Commit(ctx context.Context) (*Committed, error) {
 	if t.ended {
@@ -124,7 +128,7 @@ func (t *Transaction) Commit(ctx context.Context) (*Committed, error) {
 	if err != nil {
 		return nil, t.log.named(err)
 	}
-	done.Warnings = append(done.Warnings, t.log.afterCommit(ctx, t.sent, done.Version)...)
+	done.Warnings = append(done.Warnings, t.log.afterCommit(ctx, t.sent, done)...)
 	if len(done.Warnings) > 0 && mutant.On(mutant.ErrorAfterCommit) {
 		return nil, done.Warnings[0]
 	}
@@ -148,7 +152,7 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		}
 	}
 	done := &Committed{TxnID: t.txnID}
-	for done.Attempts < int(t.log.options.Limits.CommitAttempts) {
+	for done.Attempts < int(t.log.options.Limits.CommitRaces) {
 		done.Attempts++
 		if now != nil && t.log.stale(seen) {
 			var err error
@@ -164,13 +168,30 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		if err != nil {
 			return nil, err
 		}
-		outcome, date, err := t.log.settle(ctx, done.Version, t.txnID, body)
-		if err != nil {
-			return nil, err
+		began := t.log.options.Clock.Now()
+		c := t.log.settle(ctx, done.Version, t.txnID, body)
+		if c.err != nil {
+			return nil, c.err
 		}
-		late := t.log.late(seen, date)
-		if outcome == OutcomeCommitted && !late {
+		late := t.log.late(seen, c.date)
+		if c.outcome == OutcomeCommitted && !late {
+			done.Snapshot = t.after(ctx, now, c, began)
 			return done, nil
+		}
+		if c.outcome == OutcomeConflict {
+			if err := t.yield(ctx, done.Attempts); err != nil {
+				return nil, err
+			}
+		}
+		if c.winner != nil && now != nil {
+			next, err := t.catchUp(ctx, now, c.winner, seen, began, done)
+			if err != nil {
+				return nil, err
+			}
+			if next != nil {
+				now, seen = next, sighting{loaded: began, asOf: c.winner.date}
+				continue
+			}
 		}
 		g, err := t.log.list(ctx, done.Version)
 		if late {
@@ -179,7 +200,7 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 		if err != nil {
 			return nil, err
 		}
-		if outcome == OutcomeCommitted {
+		if c.outcome == OutcomeCommitted {
 			return done, nil
 		}
 		next, ours, err := t.rebase(ctx, now, g, heard{seen, late}, done)
@@ -190,7 +211,7 @@ func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
 			done.Version = ours
 			return done, nil
 		}
-		now, seen = next, sighting{loaded: g.began, asOf: date}
+		now, seen = next, sighting{loaded: g.began, asOf: c.date}
 	}
 	return nil, fmt.Errorf("%w: %d of them", ErrConcurrentWrite, done.Attempts)
 }
@@ -233,27 +254,41 @@ func (t *Transaction) rebase(ctx context.Context, now *Snapshot, g *listing, h h
 		if err := t.log.checkWinner(winner, g, from, &h); err != nil {
 			return nil, -1, err
 		}
-		if winner.Info != nil && winner.Info.TxnID == t.txnID && !ownUnknown() {
-			return nil, st.to, nil
-		}
-		if err := t.check(winner); err != nil {
-			return nil, -1, err
+		if own, err := t.lostTo(winner, done); own || err != nil {
+			return nil, st.to, err
 		}
 		winners = append(winners, winner)
-		done.Winners = append(done.Winners, st.to)
 	}
+	newest := winners[len(winners)-1].Version
 	// The next snapshot ends with the last winner that was checked. A fresh listing might already know a later one,
 	// and the change would slip past it unchecked.
-	next, err = t.log.replayCommits(ctx, now, winners, g)
+	next, err = t.log.replayCommits(ctx, now, winners, &segment{version: newest, last: g.commits[newest], began: g.began})
 	if err != nil {
 		return nil, -1, err
 	}
-	for _, fence := range t.fences {
-		if err := fence(next); err != nil {
-			return nil, -1, err
-		}
+	return next, -1, t.fence(next)
+}
+
+// after is the table as the commit has left it, without another look at the log; nil where that would take long, or
+// where doubt was settled and nobody knows since when the commit has been there.
+func (t *Transaction) after(ctx context.Context, now *Snapshot, c *settling, began time.Time) *Snapshot {
+	info := c.put
+	if info.Modified.IsZero() {
+		info.Modified = c.put.Date
 	}
-	return next, -1, nil
+	if info.Modified.IsZero() || len(t.sent.actions) > pendingMost {
+		return nil
+	}
+	own, err := t.log.commitOf(c.version, bytes.NewReader(c.body), info, false)
+	if err != nil {
+		return nil
+	}
+	seg := &segment{version: c.version, began: began, date: info.Date, last: objectstore.Info{Modified: c.put.Modified}}
+	s, err := t.log.replayCommits(ctx, now, []*Commit{own}, seg)
+	if err != nil { // nothing after the commit point is an error: whoever needs the snapshot reads it
+		return nil
+	}
+	return s
 }
 
 // body is the text of the commit on top of now; commitInfo comes first.
@@ -416,24 +451,25 @@ func (t *Transaction) blind() bool {
 
 // afterCommit does what follows a commit and may fail without harm: the version checksum, the checkpoint that is due,
 // and the clean-up after it.
-func (l *Log) afterCommit(ctx context.Context, done attempt, v Version) (warnings []error) {
+func (l *Log) afterCommit(ctx context.Context, sent attempt, done *Committed) (warnings []error) {
 	if ctx.Err() != nil {
 		return nil
 	}
+	v := done.Version
 	defer func() {
 		for _, w := range warnings {
 			l.options.Logger.WarnContext(ctx, "after commit", "table", l.root, "version", v, "error", w)
 		}
 	}()
-	if err := l.writeChecksum(ctx, v, done.base, done.info, done.actions); err != nil {
+	if err := l.writeChecksum(ctx, v, sent.base, sent.info, sent.actions); err != nil {
 		warnings = append(warnings, err)
 	}
-	if done.base == nil || v%checkpointInterval(done.base.metadata.Configuration) != 0 {
+	if sent.base == nil || v%checkpointInterval(sent.base.metadata.Configuration) != 0 {
 		return warnings
 	}
 	start := l.options.Clock.Now()
-	s, err := l.Update(ctx, done.base)
-	if err == nil && s.version != v {
+	s, err := done.Snapshot, error(nil)
+	if s == nil {
 		s, err = l.At(ctx, v)
 	}
 	if err == nil {
@@ -444,7 +480,7 @@ func (l *Log) afterCommit(ctx context.Context, done attempt, v Version) (warning
 	}
 	l.options.Logger.DebugContext(ctx, "checkpoint written", "table", l.root, "version", v,
 		"took", clock.Since(l.options.Clock, start).Round(time.Millisecond))
-	if _, err := l.CleanUp(ctx, s); err != nil {
+	if err := l.cleanUpSometimes(ctx, s); err != nil {
 		warnings = append(warnings, err)
 	}
 	return warnings

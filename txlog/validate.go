@@ -211,9 +211,8 @@ func (v *validator) pairs() error {
 		if v.t.base == nil {
 			continue
 		}
-		for _, i := range v.t.base.files.byPath(a.Path) {
-			old := v.t.base.files.DeletionVector(int(i))
-			if old.Equal(a.DeletionVector) || r != nil && r.DeletionVector.Equal(old) {
+		for _, old := range v.t.base.live.at(a.Path) {
+			if old.vector.Equal(a.DeletionVector) || r != nil && r.DeletionVector.Equal(old.vector) {
 				continue
 			}
 			return invalid("add %s is live with another deletion vector, which is not removed", clip(a.Path))

@@ -33,7 +33,8 @@ type Limits struct {
 	ParquetPageValues     int64 // values of one Parquet page
 	ParquetRowGroups      int64 // row groups of one Parquet file
 	ParquetValueBytes     int64 // bytes of one value in a Parquet file
-	CommitAttempts        int64 // versions tried by one commit, and PUTs sent at one version
+	CommitAttempts        int64 // PUTs sent at one version, and times that a change is computed anew after a conflict
+	CommitRaces           int64 // versions that one commit may lose to others
 	FilesPerPlan          int64 // landing files that one plan takes
 	LineBytes             int64 // bytes of one line of a landing file
 	RescuedBytes          int64 // bytes of the rescued columns of one row
@@ -85,6 +86,7 @@ func entries() []entry {
 		{"parquet_row_groups", false, func(l *Limits) *int64 { return &l.ParquetRowGroups }, 100_000},
 		{"parquet_value_bytes", true, func(l *Limits) *int64 { return &l.ParquetValueBytes }, 256 * mib},
 		{"commit_attempts", false, func(l *Limits) *int64 { return &l.CommitAttempts }, 10},
+		{"commit_races", false, func(l *Limits) *int64 { return &l.CommitRaces }, 1_000},
 		{"files_per_plan", false, func(l *Limits) *int64 { return &l.FilesPerPlan }, 10_000},
 		{"line_bytes", true, func(l *Limits) *int64 { return &l.LineBytes }, 16 * mib},
 		{"rescued_bytes", true, func(l *Limits) *int64 { return &l.RescuedBytes }, mib},

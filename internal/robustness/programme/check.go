@@ -53,6 +53,7 @@ func checks(root string) ([]check, error) {
 			pull: []string{"LAKE_R5=15,50,3"}, long: []string{"LAKE_R5=100,100,4"}, always: true,
 		},
 		{id: "R6", what: "processes on MinIO, killed, behind the fault proxy", pkg: "./internal/robustness/workload", run: "^TestR6$", long: []string{}, always: true},
+		{id: "R6", what: "many processes append to one table on MinIO", pkg: "./internal/robustness/appenders", run: "^TestAppenders$", long: []string{}, always: true},
 		{id: "R6", what: "the judge of R6: forged histories, porcupine agrees", pkg: "./internal/robustness/history", run: ".", long: []string{}},
 		{id: "R8", what: "hostile tables: names, JSON, Parquet, vectors, protocol, checkpoints", pkg: "./tests/hostile", run: "^TestR8$", long: []string{}},
 		{
