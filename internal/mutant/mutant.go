@@ -53,3 +53,11 @@ const (
 	// HoleRead reads a checkpoint of several parts without the part that is missing.
 	HoleRead Name = "mutant:hole-read"
 )
+
+// Bugs of vacuum.
+const (
+	// VacuumIgnoresAge deletes files that no version names, however young.
+	VacuumIgnoresAge Name = "mutant:vacuum-ignores-age"
+	// VacuumIgnoresVectors deletes deletion vectors as if no version needed them.
+	VacuumIgnoresVectors Name = "mutant:vacuum-ignores-vectors"
+)
