@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/lakectl/lakectl/internal/mutant"
 )
 
 // ErrSchedule says that a cron expression cannot be used. Terminal.
@@ -44,6 +46,9 @@ func (s *Slots) String() string { return s.text + " " + s.location.String() }
 
 // Next is the earliest slot after t, in UTC, or the zero time when there is none within five years.
 func (s *Slots) Next(t time.Time) time.Time {
+	if mutant.On(mutant.SlotTwice) {
+		return s.schedule.Next(t.In(s.location)).UTC()
+	}
 	// The wall clock at t is a time that exists, and it maps to t or, when it is the second of two, to an instant
 	// before t. The mapping never decreases, so no slot up to it can be after t.
 	for wall := naive(t, s.location); ; {

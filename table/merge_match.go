@@ -9,6 +9,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
+	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -54,7 +55,7 @@ func (r *merging) findMatches(ctx context.Context) (map[int]*roaring64.Bitmap, e
 	if err != nil {
 		return nil, fmt.Errorf("match: %w", err)
 	}
-	if p.twice && !r.deletesOnly() {
+	if p.twice && !r.deletesOnly() && !mutant.On(mutant.DoubleMatchAllowed) {
 		return nil, r.ambiguous(ctx)
 	}
 	if err := r.settleDoubt(ctx, p); err != nil {

@@ -101,7 +101,7 @@ func (t *Transaction) check(winner *Commit) error {
 		}
 	}
 	for _, a := range winner.Actions {
-		if x, ok := a.(*Txn); ok && t.reads.appIDs[x.AppID] {
+		if x, ok := a.(*Txn); ok && t.reads.appIDs[x.AppID] && !mutant.On(mutant.LeaseAsFence) {
 			return conflict(ErrConcurrentTransaction, x.AppID)
 		}
 	}

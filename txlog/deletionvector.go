@@ -18,6 +18,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
@@ -127,10 +128,13 @@ func (l *Log) ReadDeletionVector(ctx context.Context, d *DeletionVectorDescripto
 		return nil, err
 	}
 	switch n := b.GetCardinality(); {
-	case n != uint64(d.Cardinality): //nolint:gosec // checked not to be negative
+	case n != uint64(d.Cardinality) && !mutant.On(mutant.CardinalityUnchecked): //nolint:gosec // checked not to be negative
 		return nil, fmt.Errorf("%w: %d rows, the log says %d", ErrDeletionVector, n, d.Cardinality)
 	case n > 0 && numRecords >= 0 && b.Maximum() >= uint64(numRecords):
 		return nil, fmt.Errorf("%w: row %d in a file of %d rows", ErrDeletionVector, b.Maximum(), numRecords)
+	}
+	if mutant.On(mutant.VectorOffByOne) {
+		return offByOne(b), nil
 	}
 	return b, nil
 }

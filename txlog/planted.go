@@ -3,11 +3,13 @@ package txlog
 import (
 	"errors"
 
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
 	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
-// The planted bugs that take the place of the settle rule (R16). None of this is in a product: see internal/mutant.
+// The planted bugs that need more than a condition (R16). None of this is in a product: see internal/mutant.
 
 // misjudged is what a client with a planted bug makes of a failed PUT; false where it has none.
 func misjudged(put error) (o Outcome, err error, planted bool) { //nolint:revive // err belongs to o, as in settle
@@ -29,4 +31,13 @@ func misjudged(put error) (o Outcome, err error, planted bool) { //nolint:revive
 // ownUnknown tells whether a planted bug keeps a writer from knowing its own work again.
 func ownUnknown() bool {
 	return mutant.On(mutant.NextAfterLost) || mutant.On(mutant.SettleOff) || mutant.On(mutant.SettleRetry)
+}
+
+// offByOne counts the deleted rows from 1.
+func offByOne(b *roaring64.Bitmap) *roaring64.Bitmap {
+	out := roaring64.New()
+	for rows := b.Iterator(); rows.HasNext(); {
+		out.Add(rows.Next() + 1)
+	}
+	return out
 }

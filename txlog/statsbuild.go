@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lakectl/lakectl/internal/mutant"
 )
 
 // LeafStats is what a writer knows of one column of a new data file.
@@ -202,8 +204,8 @@ func firstRunes(s string, n int) string {
 // U+007F where that is enough, else U+10FFFF, which itself cannot be replaced.
 func stringUpperBound(s string) (string, bool) {
 	prefix := firstRunes(s, stringBoundLength)
-	if prefix == s {
-		return s, true
+	if prefix == s || mutant.On(mutant.BoundInward) {
+		return prefix, true
 	}
 	for n := stringBoundLength; n <= stringBoundMost; n++ {
 		prefix = firstRunes(s, n)

@@ -28,6 +28,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
@@ -252,6 +253,9 @@ func download(ctx context.Context, store objectstore.Store, key string, size int
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	n, err := io.Copy(f, io.LimitReader(body, size+1))
+	if mutant.On(mutant.CacheServesHole) {
+		return f.Truncate(size)
+	}
 	if err != nil {
 		return err
 	}

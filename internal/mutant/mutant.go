@@ -54,10 +54,33 @@ const (
 	HoleRead Name = "mutant:hole-read"
 )
 
+// Bugs of the rows.
+const (
+	// VectorOffByOne takes the row behind each deleted row for the deleted one.
+	VectorOffByOne Name = "mutant:vector-off-by-one"
+	// CardinalityUnchecked believes a deletion vector that holds another number of rows than the log says.
+	CardinalityUnchecked Name = "mutant:cardinality-unchecked"
+	// DoubleMatchAllowed lets a merge take any of two source rows for one target row.
+	DoubleMatchAllowed Name = "mutant:double-match"
+	// BoundInward cuts an upper bound to a prefix, which is below what it was cut from.
+	BoundInward Name = "mutant:bound-inward"
+	// CacheServesHole keeps a file of the right size, whatever came of it.
+	CacheServesHole Name = "mutant:cache-hole"
+)
+
 // Bugs of vacuum.
 const (
 	// VacuumIgnoresAge deletes files that no version names, however young.
 	VacuumIgnoresAge Name = "mutant:vacuum-ignores-age"
 	// VacuumIgnoresVectors deletes deletion vectors as if no version needed them.
 	VacuumIgnoresVectors Name = "mutant:vacuum-ignores-vectors"
+)
+
+// Bugs of scheduling.
+const (
+	// LeaseAsFence lets a commit pass another one of the same task: a lease, it is thought, has kept that one away.
+	LeaseAsFence Name = "mutant:lease-as-fence"
+	// SlotTwice evaluates cron expressions in their zone: an hour that exists twice fires twice, one that does not
+	// exist never.
+	SlotTwice Name = "mutant:slot-twice"
 )
