@@ -110,6 +110,7 @@ type sweep struct {
 	t        testing.TB
 	old, new string
 	counts   Counts
+	stores   int // made so far
 }
 
 // fresh is a store in the old state.
@@ -118,7 +119,9 @@ func (s *sweep) fresh(ctx context.Context) objectstore.Store {
 	// A clock that stands still: the times of objects are the same in every run. The operation comes an hour later.
 	c := clock.NewManual(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	defer c.Advance(time.Hour)
-	inner := mem.New("swept", mem.WithClock(c))
+	// A name of its own: what one run has cached of a store is no help to the next.
+	s.stores++
+	inner := mem.New(fmt.Sprintf("%s/%d", s.t.Name(), s.stores), mem.WithClock(c))
 	if err := s.Prepare(ctx, inner); err != nil {
 		s.t.Fatalf("%s: prepare: %v", s.Name, err)
 	}
