@@ -24,7 +24,7 @@ import (
 // minute; the short form takes those that need no server and no engine.
 func TestR16(t *testing.T) {
 	all := chosen()
-	check := ledger.Open(t, "R16", ledger.At(16, 17, 22))
+	check := ledger.Open(t, "R16", ledger.At(18, 19, 31))
 	p := &plantation{T: t, root: root(t), bin: t.TempDir(), sound: map[string]func() error{}}
 	p.build(all)
 	var mu sync.Mutex
@@ -101,7 +101,7 @@ func (p *plantation) try(ctx context.Context, m mutants.Planted) (time.Duration,
 // passes demands that the same binary passes where nothing is planted. Each check is run once.
 func (p *plantation) passes(ctx context.Context, m mutants.Planted) error {
 	p.mu.Lock()
-	key := m.Package + " " + m.Run
+	key := m.Package + " " + m.Run + " " + m.Sized
 	if p.sound[key] == nil {
 		p.sound[key] = sync.OnceValue(func() error {
 			out, code, err := p.run(ctx, m, "")
@@ -129,6 +129,9 @@ func (p *plantation) run(ctx context.Context, m mutants.Planted, bug mutant.Name
 		}
 	}
 	cmd.Env = append(cmd.Env, mutant.Variable+"="+string(bug))
+	if m.Sized != "" {
+		cmd.Env = append(cmd.Env, m.Sized)
+	}
 	out, err = cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch {
@@ -162,7 +165,7 @@ func tail(out []byte) []byte {
 
 // repeat is what a person types.
 func (p *plantation) repeat(m mutants.Planted) string {
-	return fmt.Sprintf("%s=%s go test -tags mutants ./%s -run '%s'", mutant.Variable, m.Bug, m.Package, m.Run)
+	return strings.TrimSpace(fmt.Sprintf("%s %s=%s go test -tags mutants ./%s -run '%s'", m.Sized, mutant.Variable, m.Bug, m.Package, m.Run))
 }
 
 func root(t *testing.T) string {
