@@ -1,9 +1,10 @@
 // Package duckdb is the SQL engine of this machine: an embedded DuckDB behind [table.Engine].
 //
-// Every call opens a database of its own in memory, gives it the names of exactly the files that the call may read,
-// locks its configuration, and throws it away at the end. Opening one costs about five milliseconds, which buys a
-// great deal: the time zone and the memory bound are those of the call, nothing is remembered between calls, and
-// SQL text cannot reach any other file, the network, an extension or a setting.
+// Every call has a database in memory for itself, locked, in whose folder stand exactly the files that the call may
+// read, as links. So the time zone and the memory bound are those of the call, nothing is remembered between calls, and
+// SQL text cannot reach any other file, the network, an extension or a setting. After a call that ended well its
+// database is emptied and serves another call: see pool.go. Where files cannot be linked the call gets a database of
+// its own that may read them in their places.
 //
 // How a call runs:
 //
@@ -66,6 +67,7 @@ type Engine struct {
 	claim   *cache.Claim
 	dir     string // that of claim, without symlinks
 	cache   *cache.Cache
+	pool    *pool
 
 	scratch func() (objectstore.Store, error)
 
@@ -93,7 +95,7 @@ func Open(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{options: o, claim: claim, dir: claim.Dir, cache: o.Cache}
+	e := &Engine{options: o, claim: claim, dir: claim.Dir, cache: o.Cache, pool: &pool{clock: o.Clock}}
 	if e.cache == nil {
 		if e.cache, err = cache.Open(filepath.Join(e.dir, "cache"), o.MaxTempBytes); err != nil {
 			return nil, errors.Join(err, claim.Close())
@@ -107,6 +109,7 @@ func Open(o Options) (*Engine, error) {
 
 // Close removes the folder for temporary files, scratch files included. No call may be running.
 func (e *Engine) Close() error {
+	e.pool.close()
 	var err error
 	if e.options.Cache == nil {
 		err = e.cache.Close()
@@ -148,7 +151,7 @@ func (e *Engine) aggregateNames(ctx context.Context) (map[string]bool, error) {
 	if names != nil {
 		return names, nil
 	}
-	s, err := e.open(ctx, sessionOptions{})
+	s, err := e.open(ctx, kind{analysis: true})
 	if err != nil {
 		return nil, err
 	}

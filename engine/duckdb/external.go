@@ -42,7 +42,7 @@ func (s *session) externalSQL(ctx context.Context, rel table.Relation, paths []s
 	function := map[string]string{"csv": "read_csv", "json": "read_json", "ndjson": "read_json", "parquet": "read_parquet"}[x.Format]
 	var selects []string
 	for g, files := range groups {
-		sql := "SELECT * FROM " + function + "(" + fileList(files) + ", hive_partitioning = false" + options
+		sql := "SELECT * FROM " + function + "(" + s.fileList(files) + ", hive_partitioning = false" + options
 		if g.packing != "" {
 			sql += ", compression = " + table.QuoteString(g.packing)
 		}

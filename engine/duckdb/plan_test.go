@@ -73,7 +73,7 @@ func TestPlansCanBeRead(t *testing.T) {
 func planned(t *testing.T, e *Engine, schema *txlog.Schema, sql string) bool {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	s, err := e.open(ctx, sessionOptions{unlocked: true, settings: map[string]string{"disabled_optimizers": disabledOptimizers}})
+	s, err := e.open(ctx, kind{analysis: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 // Query implements [table.Engine]. Rows hold DuckDB's database open until they are closed.
 func (e *Engine) Query(ctx context.Context, q table.Query) (*table.Rows, error) {
-	b, err := e.bind(ctx, q, sessionOptions{ordered: true})
+	b, err := e.bind(ctx, q, kind{ordered: true}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -36,22 +36,23 @@ type bound struct {
 	source  string // what the user wrote
 }
 
-// bind opens a database with the relations of a statement. The caller closes its session.
-func (e *Engine) bind(ctx context.Context, q table.Query, o sessionOptions) (*bound, error) {
-	o.timeZone, o.unlocked = q.TimeZone, true
-	s, err := e.open(ctx, o)
+// bind opens a session with the relations of a statement. The caller closes it. folder is one outside the session
+// that the statement may write to; "" is none.
+func (e *Engine) bind(ctx context.Context, q table.Query, k kind, folder string) (*bound, error) {
+	k.timeZone = q.TimeZone
+	s, err := e.open(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	b := &bound{session: s, sql: q.SQL, source: q.SQL}
-	if err := b.create(ctx, q, o.folders); err != nil {
-		s.close()
+	if err := b.create(ctx, q, folder); err != nil {
+		b.session.close()
 		return nil, err
 	}
 	return b, nil
 }
 
-func (b *bound) create(ctx context.Context, q table.Query, folders []string) error {
+func (b *bound) create(ctx context.Context, q table.Query, folder string) error {
 	t, err := b.session.parse(ctx, q.SQL)
 	if err != nil {
 		return err
@@ -72,7 +73,10 @@ func (b *bound) create(ctx context.Context, q table.Query, folders []string) err
 			return err
 		}
 	}
-	return b.createViews(ctx, places, folders)
+	if err := b.admit(ctx, places, folder); err != nil {
+		return err
+	}
+	return b.createViews(ctx, places)
 }
 
 // check refuses what a SELECT may not do here, with words instead of a permission error.
@@ -127,12 +131,13 @@ func assign(refs []*ref) (places []*place, travel bool) {
 	return places, travel
 }
 
-// attach makes the catalogs that places need; only before the lock.
+// attach makes the catalogs that places need.
 func (s *session) attach(ctx context.Context, places []*place) error {
 	for _, p := range places {
 		if p.catalog == "" {
 			continue
 		}
+		s.spent.Store(true)
 		if err := s.exec(ctx, "ATTACH IF NOT EXISTS ':memory:' AS "+table.QuoteIdent(p.catalog)); err != nil {
 			return err
 		}
@@ -140,10 +145,18 @@ func (s *session) attach(ctx context.Context, places []*place) error {
 	return nil
 }
 
-// qualified makes the schema of a place and returns its whole name, quoted.
-func (s *session) qualified(ctx context.Context, p *place) (string, error) {
+// qualified makes the schema of a place and returns its whole name, quoted. what will have the name is a TABLE or a
+// VIEW.
+func (s *session) qualified(ctx context.Context, p *place, what string) (string, error) {
 	if p.schema == "" {
-		return table.QuoteIdent(p.name), nil
+		name := table.QuoteIdent(p.name)
+		s.made = append(s.made, "DROP "+what+" IF EXISTS "+name)
+		return name, nil
+	}
+	if slices.Contains([]string{"main", "temp", "information_schema", "pg_catalog"}, strings.ToLower(p.schema)) {
+		s.spent.Store(true) // what was there before must stay
+	} else {
+		s.made = append(s.made, "DROP SCHEMA IF EXISTS "+table.QuoteIdent(p.schema)+" CASCADE")
 	}
 	schema := table.QuoteIdent(p.schema)
 	if p.catalog != "" {
@@ -172,8 +185,13 @@ func (b *bound) match(places []*place, relations map[string]table.Relation) erro
 	return nil
 }
 
-// createViews brings the files here, locks the database and makes the views.
-func (b *bound) createViews(ctx context.Context, places []*place, folders []string) error {
+// linksMax bounds the files that a call gets as links; of more, the time that they take counts more than that of
+// opening an instance.
+const linksMax = 300
+
+// admit brings the files of the places here and makes them readable by the session, together with a folder outside
+// of it.
+func (b *bound) admit(ctx context.Context, places []*place, folder string) error {
 	s := b.session
 	for _, p := range places {
 		var err error
@@ -184,12 +202,30 @@ func (b *bound) createViews(ctx context.Context, places []*place, folders []stri
 			return err
 		}
 	}
+	if folder == "" && len(s.names) <= linksMax && s.link() == nil {
+		return nil
+	}
+	var folders []string
+	if folder != "" {
+		folders = append(folders, folder)
+	}
+	alone, err := s.engine.openAlone(ctx, s.in.kind, s.names, folders)
+	if err != nil {
+		return err
+	}
+	alone.release, s.release = s.release, nil
+	s.close()
+	b.session = alone
+	return nil
+}
+
+// createViews makes the views of all places.
+func (b *bound) createViews(ctx context.Context, places []*place) error {
+	s := b.session
 	if err := s.attach(ctx, places); err != nil {
 		return err
 	}
-	if err := s.lock(ctx, s.names, folders); err != nil {
-		return err
-	}
+	s.made = append(s.made, "DROP SCHEMA IF EXISTS "+helperSchema+" CASCADE")
 	if err := s.exec(ctx, "CREATE SCHEMA "+helperSchema); err != nil {
 		return err
 	}
@@ -198,7 +234,7 @@ func (b *bound) createViews(ctx context.Context, places []*place, folders []stri
 		if err != nil {
 			return err
 		}
-		name, err := s.qualified(ctx, p)
+		name, err := s.qualified(ctx, p, "VIEW")
 		if err != nil {
 			return err
 		}
@@ -230,7 +266,14 @@ func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 		return nil, b.located(err, 0)
 	}
 	r.stream = true
-	rows := &table.Rows{Close: func() error { r.close(); s.close(); return nil }}
+	rows := &table.Rows{Close: func() error {
+		if !r.ended {
+			s.spent.Store(true) // a thread may still be at work on the rest
+		}
+		r.close()
+		s.close()
+		return nil
+	}}
 	for i, name := range names {
 		rows.Columns = append(rows.Columns, txlog.Field{Name: name, Type: types[i].shown(), Nullable: true})
 	}

@@ -245,16 +245,7 @@ func (r *reader) source(g group) (string, error) {
 	if len(entries) > 0 {
 		schema = ", schema = MAP {" + strings.Join(entries, ", ") + "}"
 	}
-	return "read_parquet(" + fileList(paths) + ", hive_partitioning = false" + schema + ")", nil
-}
-
-// fileList writes paths as a list that DuckDB does not expand.
-func fileList(paths []string) string {
-	escaped := make([]string, len(paths))
-	for i, p := range paths {
-		escaped[i] = escapeGlob(p)
-	}
-	return textList(escaped)
+	return "read_parquet(" + r.session.fileList(paths) + ", hive_partitioning = false" + schema + ")", nil
 }
 
 // items are the output columns, in the order of the schema.

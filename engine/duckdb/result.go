@@ -17,6 +17,7 @@ type result struct {
 	types   []*duckType
 	columns []*column
 	stream  bool
+	ended   bool // all rows were read
 	closed  bool
 }
 
@@ -43,6 +44,7 @@ func (r *result) rows(ctx context.Context) iter.Seq2[[]any, error] {
 				return
 			}
 			if chunk.Ptr == nil {
+				r.ended = true
 				return
 			}
 			more := r.emit(chunk, row, yield)

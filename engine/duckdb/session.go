@@ -2,13 +2,13 @@ package duckdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
@@ -21,157 +21,144 @@ import (
 // statements is forgotten by DuckDB.
 const interruptEvery = 5 * time.Millisecond
 
-// sessionOptions is what one database may see and how it behaves.
-type sessionOptions struct {
-	timeZone string
-	ordered  bool              // keep the order of rows where SQL does not ask for one
-	files    map[string]string // local path → name for people, of every file that may be read
-	folders  []string          // folders whose files may be read and written
-	unlocked bool              // leave the configuration open: lock ends that
-	settings map[string]string // further settings, before the lock
-	threads  int               // 0: as configured
-}
-
-// session is one database of one call, with one connection. It is used by one goroutine at a time.
+// session is one call on one instance, with a connection of its own. It is used by one goroutine at a time.
 type session struct {
 	engine  *Engine
-	db      bindings.Database
+	in      *instance
 	conn    bindings.Connection
-	dir     string // of this session: spill and staging; "" until needed
-	zone    string
 	names   map[string]string     // local path → name for people
 	sources map[string]sourceFile // local path → file outside tables
+	links   map[string]string     // local path → the link under which the call reads the file
+	zone    string
+	began   time.Time
+	made    []string // statements that take away what the call has made in the instance
 	release []func()
+	staged  bool        // there may be files in the folder for staging
+	spent   atomic.Bool // the instance ends with the call
+	closed  bool
 }
 
-// open makes a database. Unless o.unlocked is set it is locked when open returns.
-func (e *Engine) open(ctx context.Context, o sessionOptions) (*session, error) {
-	s := &session{engine: e, names: map[string]string{}}
-	s.dir = filepath.Join(e.dir, clock.NewUUID(e.options.Rand))
-	if err := os.MkdirAll(filepath.Join(s.dir, "spill"), 0o700); err != nil {
-		return nil, fmt.Errorf("create folder for temporary files: %w", err)
+// open begins a call on an instance that may have served others. It can read what link brings, and write below stage.
+func (e *Engine) open(ctx context.Context, k kind) (*session, error) {
+	k = k.filled()
+	in := e.pool.take(ctx, k)
+	if in == nil {
+		var err error
+		if in, err = e.newInstance(ctx, k); err != nil {
+			e.pool.put(nil)
+			return nil, err
+		}
+		in.shared = true
+		if err := in.lock(ctx, nil, nil); err != nil {
+			in.end()
+			return nil, err
+		}
 	}
-	if err := s.start(ctx, o); err != nil {
-		s.close()
+	return e.session(in)
+}
+
+// openAlone begins a call on an instance of its own, which can also read files (local path → name for people) in their
+// places, and read and write in folders.
+func (e *Engine) openAlone(ctx context.Context, k kind, files map[string]string, folders []string) (*session, error) {
+	in, err := e.newInstance(ctx, k.filled())
+	if err != nil {
+		return nil, err
+	}
+	if err := in.lock(ctx, files, folders); err != nil {
+		in.end()
+		return nil, err
+	}
+	s, err := e.session(in)
+	if err == nil {
+		maps.Copy(s.names, files)
+	}
+	return s, err
+}
+
+// session connects to a locked instance.
+func (e *Engine) session(in *instance) (*session, error) {
+	s := &session{engine: e, in: in, zone: in.kind.timeZone, names: map[string]string{}, began: e.options.Clock.Now()}
+	if err := in.connect(&s.conn); err != nil {
+		in.end()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *session) start(ctx context.Context, o sessionOptions) error {
-	if err := s.connect(o); err != nil {
-		return err
-	}
-	for _, sql := range []string{
-		"SET errors_as_json = true",
-		// as a setting of the configuration it would have no effect
-		"SET max_temp_directory_size = '" + strconv.FormatInt(s.engine.options.MaxTempBytes, 10) + "B'",
-	} {
-		if err := s.exec(ctx, sql); err != nil {
-			return err
-		}
-	}
-	if s.zone = o.timeZone; s.zone == "" {
-		s.zone = "UTC"
-	}
-	if err := s.exec(ctx, "SET TimeZone = "+table.QuoteString(s.zone)); err != nil {
-		if e := ctx.Err(); e != nil {
-			return e
-		}
-		return &table.SQLError{Message: fmt.Sprintf("unknown time zone %q", o.timeZone), Offset: -1}
-	}
-	for name, value := range o.settings {
-		if err := s.exec(ctx, "SET "+table.QuoteIdent(name)+" = "+table.QuoteString(value)); err != nil {
-			return err
-		}
-	}
-	for path, name := range o.files {
-		s.names[path] = name
-	}
-	if o.unlocked {
+// stage is a folder for files that the call writes; it goes with the session.
+func (s *session) stage() (string, error) {
+	s.staged = true
+	return s.in.stage(), os.Mkdir(s.in.stage(), 0o700)
+}
+
+// link makes the files that were located readable by the call, under names of our own. Nothing else of the folders that
+// they are in can be reached. Errors: those of the file system, which may not allow links from there.
+func (s *session) link() error {
+	if len(s.names) == 0 {
 		return nil
 	}
-	return s.lock(ctx, o.files, o.folders)
-}
-
-// connect opens the database with the settings that cannot change afterwards.
-func (s *session) connect(o sessionOptions) error {
-	options := s.engine.options
-	var config bindings.Config
-	if bindings.CreateConfig(&config) == bindings.StateError {
-		return errors.New("create database configuration: refused")
+	s.links = make(map[string]string, len(s.names))
+	if err := os.Mkdir(s.in.files(), 0o700); err != nil {
+		return err
 	}
-	defer bindings.DestroyConfig(&config)
-	threads := o.threads
-	if threads <= 0 {
-		threads = options.Threads
-	}
-	memory := max(int64(float64(options.MemoryBytes)*memoryShare), memoryFloor)
-	for name, value := range map[string]string{
-		"threads":                          strconv.Itoa(threads),
-		"memory_limit":                     strconv.FormatInt(memory, 10) + "B",
-		"temp_directory":                   filepath.Join(s.dir, "spill"),
-		"autoinstall_known_extensions":     "false",
-		"autoload_known_extensions":        "false",
-		"allow_community_extensions":       "false",
-		"allow_persistent_secrets":         "false",
-		"enable_external_file_cache":       "false",
-		"preserve_insertion_order":         strconv.FormatBool(o.ordered),
-		"partitioned_write_max_open_files": "100",
-	} {
-		if bindings.SetConfig(config, name, value) == bindings.StateError {
-			return fmt.Errorf("set %s = %s: refused", name, value)
+	for path := range s.names {
+		// Never the same name again, since DuckDB might remember what it has seen under one, and none that begins
+		// another, since names are searched for in messages.
+		link := filepath.Join(s.in.files(), fmt.Sprintf("%012d", s.in.linked))
+		s.in.linked++
+		if err := os.Link(path, link); err != nil {
+			return err
 		}
-	}
-	var message string
-	if bindings.OpenExt(":memory:", &s.db, config, &message) == bindings.StateError {
-		return fmt.Errorf("open database: %s", s.readable(message))
-	}
-	if bindings.Connect(s.db, &s.conn) == bindings.StateError {
-		return errors.New("connect to database: refused")
+		s.links[path] = link
 	}
 	return nil
 }
 
-// lock makes files and folders all that can be reached from now on, and the settings final.
-func (s *session) lock(ctx context.Context, files map[string]string, folders []string) error {
-	paths := make([]string, 0, len(files))
-	for path, name := range files {
-		s.names[path] = name
-		paths = append(paths, path)
-		if escaped := escapeGlob(path); escaped != path {
-			paths = append(paths, escaped)
+// fileList writes paths as a list that DuckDB does not expand, with links where there are some.
+func (s *session) fileList(paths []string) string {
+	escaped := make([]string, len(paths))
+	for i, p := range paths {
+		if link, ok := s.links[p]; ok {
+			p = link
 		}
+		escaped[i] = escapeGlob(p)
 	}
-	slices.Sort(paths)
-	for _, sql := range []string{
-		"SET allowed_paths = " + textList(paths),
-		"SET allowed_directories = " + textList(folders),
-		"SET enable_external_access = false",
-		"SET lock_configuration = true",
-	} {
-		if err := s.exec(ctx, sql); err != nil {
-			return fmt.Errorf("lock database: %w", err)
-		}
-	}
-	return nil
+	return textList(escaped)
 }
 
-// close ends everything that the session holds and removes its files.
+// close ends everything that the session holds, and its instance unless that can serve other calls as if new.
 func (s *session) close() {
-	if s.conn.Ptr != nil {
-		bindings.Disconnect(&s.conn)
+	if s.closed {
+		return
 	}
-	if s.db.Ptr != nil {
-		bindings.Close(&s.db)
-	}
-	if err := os.RemoveAll(s.dir); err != nil {
-		s.engine.options.Logger.Warn("temporary files stay", "folder", s.dir, "error", err)
-	}
+	s.closed = true
+	reusable := s.in.shared && !s.spent.Load() && clock.Since(s.engine.options.Clock, s.began) < longCall && s.clear()
+	bindings.Disconnect(&s.conn)
 	for _, f := range s.release {
 		f()
 	}
 	s.release = nil
+	if reusable {
+		s.engine.pool.put(s.in)
+	} else {
+		s.in.end()
+	}
+}
+
+// clear takes away what the call has made, and tells whether that succeeded.
+func (s *session) clear() bool {
+	if len(s.made) > 0 {
+		var r bindings.Result
+		state := bindings.Query(s.conn, strings.Join(s.made, "; "), &r)
+		bindings.DestroyResult(&r)
+		if state == bindings.StateError {
+			return false
+		}
+	}
+	if s.links != nil && os.RemoveAll(s.in.files()) != nil {
+		return false
+	}
+	return !s.staged || os.RemoveAll(s.in.stage()) == nil
 }
 
 // exec runs a statement whose rows do not matter.
@@ -292,6 +279,7 @@ func (s *session) watch(ctx context.Context) (stop func()) {
 		case <-ctx.Done():
 		}
 		for running.Err() == nil {
+			s.spent.Store(true)
 			bindings.Interrupt(s.conn)
 			if s.engine.options.Clock.Sleep(running, interruptEvery) != nil {
 				return

@@ -37,6 +37,7 @@ type duckError struct {
 
 // failure turns the text of a DuckDB error into the error of the call. sql is the statement that DuckDB was given.
 func (s *session) failure(ctx context.Context, sql, text string) error {
+	s.spent.Store(true)
 	var d duckError
 	if json.Unmarshal([]byte(text), &d) != nil {
 		d = duckError{Message: text}
@@ -49,6 +50,9 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 	}
 	if strings.EqualFold(d.Type, "interrupt") {
 		return errInterrupted
+	}
+	for path, link := range s.links {
+		d.Message = strings.ReplaceAll(d.Message, link, path)
 	}
 	message := s.readable(d.Message)
 	if path, f, ok := s.sourceIn(d.Message); ok && d.Type != "Permission" {
@@ -108,9 +112,7 @@ func (s *session) readable(message string) string {
 			message = strings.ReplaceAll(message, p, s.names[p])
 		}
 	}
-	if s.dir != "" {
-		message = strings.ReplaceAll(message, s.dir, "<temporary>")
-	}
+	message = strings.ReplaceAll(message, s.in.dir, "<temporary>")
 	return strings.ReplaceAll(message, s.engine.dir, "<temporary>")
 }
 

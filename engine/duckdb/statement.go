@@ -15,9 +15,7 @@ func (e *Engine) Parse(ctx context.Context, p table.Parse) (*table.Statement, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := e.open(ctx, sessionOptions{
-		timeZone: p.TimeZone, unlocked: true, settings: map[string]string{"disabled_optimizers": disabledOptimizers},
-	})
+	s, err := e.open(ctx, kind{timeZone: p.TimeZone, analysis: true})
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +100,6 @@ func (a *analysis) run(ctx context.Context, schemas func(table.TableRef) (*txlog
 	if err := s.attach(ctx, a.places); err != nil {
 		return err
 	}
-	if err := s.lock(ctx, nil, nil); err != nil {
-		return err
-	}
 	for i, p := range a.places {
 		schema, err := schemas(a.statement.Tables[i])
 		if err != nil {
@@ -135,7 +130,7 @@ func (a *analysis) create(ctx context.Context, p *place, schema *txlog.Schema) e
 		}
 		columns[i] = table.QuoteIdent(f.Name) + " " + sql
 	}
-	name, err := a.session.qualified(ctx, p)
+	name, err := a.session.qualified(ctx, p, "TABLE")
 	if err != nil {
 		return err
 	}

@@ -37,11 +37,16 @@ func (e *Engine) Write(ctx context.Context, q table.Query, w table.Write) ([]tab
 		return nil, fmt.Errorf("create staging folder: %w", err)
 	}
 	defer clean()
-	b, err := e.bind(ctx, q, sessionOptions{ordered: w.Ordered, folders: []string{stage}})
+	b, err := e.bind(ctx, q, kind{ordered: w.Ordered}, stage)
 	if err != nil {
 		return nil, err
 	}
 	defer b.session.close()
+	if stage == "" {
+		if stage, err = b.session.stage(); err != nil {
+			return nil, fmt.Errorf("create staging folder: %w", err)
+		}
+	}
 	c := &copier{bound: b, write: w, stage: stage}
 	files, err := c.copy(ctx)
 	if err != nil {
@@ -50,20 +55,21 @@ func (e *Engine) Write(ctx context.Context, q table.Query, w table.Write) ([]tab
 	return e.upload(ctx, w, files)
 }
 
-// stage makes a folder for finished files, on the file system of a store of this machine, which can then link them
-// into place instead of copying.
+// stage makes a folder for finished files on the file system of a store of this machine, which can then link them
+// into place instead of copying; "" where the folder of a session will do.
 func (e *Engine) stage(store objectstore.Store) (dir string, clean func(), err error) {
-	parent := e.dir
-	if local, ok := store.(objectstore.Local); ok {
-		root, err := local.LocalPath("x") // the root has no key of its own
-		if err != nil {
-			return "", nil, err
-		}
-		if root = filepath.Dir(root); !sameFileSystem(e.dir, root, clock.NewUUID(e.options.Rand)) {
-			parent = filepath.Join(root, file.TempFolder)
-		}
+	local, ok := store.(objectstore.Local)
+	if !ok {
+		return "", func() {}, nil
 	}
-	claim, err := cache.NewClaim(parent, "stage-", e.options.Rand)
+	root, err := local.LocalPath("x") // the root has no key of its own
+	if err != nil {
+		return "", nil, err
+	}
+	if root = filepath.Dir(root); sameFileSystem(e.dir, root, clock.NewUUID(e.options.Rand)) {
+		return "", func() {}, nil
+	}
+	claim, err := cache.NewClaim(filepath.Join(root, file.TempFolder), "stage-", e.options.Rand)
 	if err != nil {
 		return "", nil, err
 	}
@@ -271,7 +277,7 @@ func (c *copier) order(ctx context.Context, files []staged) ([]staged, error) {
 	if len(c.parts) == 0 && (len(files) == 0 || !c.large(files[0])) {
 		return files, nil
 	}
-	s, err := c.bound.session.engine.open(ctx, sessionOptions{ordered: true, threads: 1, folders: []string{c.stage}})
+	s, err := c.bound.session.engine.openAlone(ctx, kind{ordered: true, threads: 1}, nil, []string{c.stage})
 	if err != nil {
 		return nil, err
 	}
@@ -321,7 +327,7 @@ func (c *copier) rewrite(ctx context.Context, s *session, files []staged, list, 
 	for i, f := range files {
 		paths[i] = f.path
 	}
-	pieces, err := c.copyTo(ctx, s, list+" FROM read_parquet("+fileList(paths)+", hive_partitioning = false)"+by,
+	pieces, err := c.copyTo(ctx, s, list+" FROM read_parquet("+s.fileList(paths)+", hive_partitioning = false)"+by,
 		c.format()+c.sizeOption())
 	if err != nil {
 		return nil, err
