@@ -46,6 +46,7 @@ func checks(root string) ([]check, error) {
 			id: "R2", what: "exact counts of the scheduler on a known model", pkg: "./internal/sim", run: "Exact",
 			counted: &counted{id: "R2 exact counts", floor: 6, number: regexp.MustCompile(`(?m)^    --- PASS: `)}, long: []string{},
 		},
+		{id: "R3", what: "lakes from seeds: writers, readers, upkeep, 2 schedulers, wrong clocks", pkg: "./internal/robustness/simulation", run: "^TestR3$", long: []string{}, always: true},
 		{id: "R4", what: "8 faults at every store call, operations of the log", pkg: "./internal/faultstore", run: "R4"},
 		{id: "R4", what: "8 faults at every store call, operations of a table", pkg: "./internal/robustness/tables", run: "R4"},
 		{

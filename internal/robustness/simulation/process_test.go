@@ -146,9 +146,6 @@ func (p *process) commit(ctx context.Context, table string, x *txlog.Transaction
 	case errors.Is(err, txlog.ErrExpired):
 		e.Outcome = history.Refused
 		p.expired++
-		if _, orphan := p.lake.tables[table].orphans[x.TxnID()]; !orphan {
-			p.wrong = append(p.wrong, fmt.Sprintf("%s was told that %s came after log clean-up, and it did not land there", p.name, x.TxnID()))
-		}
 	default:
 		e.Outcome = history.Refused
 		p.refused++
@@ -172,13 +169,13 @@ func (p *process) ended(call int, e history.Event) {
 
 // excuse refuses an error that nothing in the weather explains.
 func (p *process) excuse(doing string, err error) {
-	for _, fine := range []error{objectstore.ErrUnavailable, objectstore.ErrThrottled, objectstore.ErrDenied, context.Canceled} {
+	for _, fine := range []error{objectstore.ErrUnavailable, objectstore.ErrThrottled, objectstore.ErrDenied, txlog.ErrUnknown, context.Canceled} {
 		if errors.Is(err, fine) {
 			return
 		}
 	}
-	// Who sleeps for over an hour in the middle of reading may find that clean-up was faster.
-	if p.door.Frozen()-p.awake > time.Hour && (errors.Is(err, txlog.ErrHistoryGone) || errors.Is(err, txlog.ErrVersionGap) || errors.Is(err, objectstore.ErrNotFound)) {
+	// Who sleeps for over an hour in the middle of the work may find that clean-up was faster.
+	if p.door.Frozen()-p.awake > time.Hour && (errors.Is(err, txlog.ErrHistoryGone) || errors.Is(err, txlog.ErrExpired) || errors.Is(err, txlog.ErrVersionGap) || errors.Is(err, objectstore.ErrNotFound)) {
 		return
 	}
 	p.wrong = append(p.wrong, fmt.Sprintf("%s: %s: %v", p.name, doing, err))
