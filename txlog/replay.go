@@ -427,7 +427,7 @@ func (r *replay) snapshot(base *Snapshot) {
 	r.s.txns = overlaid(base.txns, r.s.txns)
 	r.s.domains = overlaid(base.domains, r.s.domains)
 	if r.s.metadata == base.metadata {
-		r.s.schema, r.s.schemaErr = base.schema, base.schemaErr
+		r.s.schema, r.s.schemaErr, r.s.mapping = base.schema, base.schemaErr, base.mapping
 	}
 }
 

@@ -3,6 +3,7 @@ package txlog
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -168,4 +169,36 @@ func FuzzParseColumns(f *testing.F) {
 			t.Fatalf("%s: %v", s.JSON(), err)
 		}
 	})
+}
+
+// TestMappingOutlivesCatchingUp: a snapshot that was caught up with commits without metaData keeps the mapping, or
+// files would be read and written by logical names.
+func TestMappingOutlivesCatchingUp(t *testing.T) {
+	l, _ := testLog(t)
+	schema, _ := AssignMapping(&Schema{Fields: []Field{{Name: "id", Type: &DataType{Kind: KindLong}, Nullable: true}}}, 0,
+		func(string) string { return "col-1" })
+	properties := map[string]string{MappingModeKey: "id", MaxColumnIDKey: "1"}
+	p, err := DefaultProtocol(schema, nil, properties)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := l.Begin(nil, Operation{Name: "CREATE TABLE"})
+	x.Stage(p, &Metadata{ID: "x", Provider: "parquet", SchemaString: schema.JSON(), Configuration: properties})
+	if _, err := x.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := l.Latest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		x := l.Begin(s, Operation{Name: "WRITE", BlindAppend: true})
+		x.Stage(&Add{Path: fmt.Sprintf("f%d", s.Version()), Size: 1, DataChange: true, PartitionValues: map[string]string{}})
+		if _, err := x.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = l.Update(t.Context(), s); err != nil || s.Mapping() != MappingID {
+			t.Fatalf("version %d has mapping %s, %v", s.Version(), s.Mapping(), err)
+		}
+	}
 }
