@@ -254,14 +254,16 @@ func (x *alteration) plan(c *Change, meta ChangeMeta) error {
 			c.altered.Changes = append(c.altered.Changes, "feature "+f+" is supported")
 		}
 	}
-	if meta.Operation == "" && len(x.steps) == 1 {
+	if len(x.steps) != 1 {
+		c.parameter("changes", jsonText(c.altered.Changes))
+		return nil
+	}
+	if meta.Operation == "" {
 		c.op.Name = x.steps[0].operation
 		c.result.Operation = c.op.Name
 	}
-	for _, s := range x.steps {
-		for key, value := range s.parameters {
-			c.parameter(key, value)
-		}
+	for key, value := range x.steps[0].parameters {
+		c.parameter(key, value)
 	}
 	return nil
 }

@@ -213,6 +213,10 @@ func operationDetails(operation string, p map[string]string) string {
 	case "VACUUM END":
 		say("", strings.ToLower(p["status"]))
 	default:
+		if words, is := alterDetails(operation, p); is {
+			say("", words...)
+			break
+		}
 		say("", strings.ToLower(p["mode"]))
 		say("where ", listText(p["predicate"])...)
 		say("partitioned by ", listText(p["partitionBy"])...)

@@ -82,7 +82,7 @@ func (a *app) createRequest(ctx context.Context, f createFlags) (table.Create, e
 	}
 	if f.like != "" {
 		subject := a.subject
-		_, t, err := a.readTable(ctx, f.like)
+		t, err := a.readTable(ctx, f.like)
 		if err != nil {
 			return c, err
 		}
@@ -149,15 +149,21 @@ func (a *app) create(ctx context.Context, target string, f createFlags) (err err
 		return a.createFrom(ctx, w, at, request, f)
 	}
 	r := &table.Result{Table: w.text, Operation: "CREATE TABLE", VersionBefore: -1, VersionAfter: -1}
+	var lost []txlog.PeerLoss
 	if !f.dryRun {
 		t, err := table.CreateTable(ctx, at.store, at.path, request, a.tableOptions())
 		if err != nil {
 			return err
 		}
 		r.Table, r.VersionAfter = t.URL(), t.Snapshot().Version()
+		lost = txlog.PeersLost(nil, t.Snapshot().Protocol())
 	}
 	r.Milliseconds = elapsed()
-	return a.created(w, request.Schema, request.PartitionBy, r, f.dryRun)
+	if err := a.created(w, request.Schema, request.PartitionBy, r, f.dryRun); err != nil || a.term.Machine() {
+		return err
+	}
+	a.peersLost(lost)
+	return nil
 }
 
 // newFolder is the folder of this machine that a table at a path shall get; "" when there is one already, or none.

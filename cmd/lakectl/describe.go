@@ -25,7 +25,7 @@ func (a *app) describeCommand() *cobra.Command {
 			if err := a.oneValue(); err != nil {
 				return err
 			}
-			_, t, err := a.readTable(cmd.Context(), args[0])
+			t, err := a.readTable(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

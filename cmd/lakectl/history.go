@@ -40,7 +40,7 @@ func (a *app) historyCommand() *cobra.Command {
 				}
 				o.Since = t
 			}
-			_, t, err := a.readTable(ctx, args[0])
+			t, err := a.readTable(ctx, args[0])
 			if err != nil {
 				return err
 			}

@@ -76,13 +76,12 @@ func (a *app) openTable(ctx context.Context, w word) (*table.Table, error) {
 }
 
 // readTable is tableWord and openTable, for verbs that read.
-func (a *app) readTable(ctx context.Context, arg string) (word, *table.Table, error) {
+func (a *app) readTable(ctx context.Context, arg string) (*table.Table, error) {
 	w, err := a.tableWord(arg)
 	if err != nil {
-		return word{}, nil, err
+		return nil, err
 	}
-	t, err := a.openTable(ctx, w)
-	return w, t, err
+	return a.openTable(ctx, w)
 }
 
 // writeTable is the same for verbs that write: an old version is refused.
