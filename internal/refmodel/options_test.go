@@ -16,11 +16,12 @@ type options struct {
 	structs    bool   // checkpoints with statistics as structs
 	v2         bool   // checkpoints of version 2
 	reopen     bool   // a new handle for every step
+	mapping    string // mode of column mapping; "" is none
 }
 
 func (o options) String() string {
-	return fmt.Sprintf("file=%t checkpoint=%d vectors=%t partition=%v stats=%d size=%q structs=%t v2=%t reopen=%t",
-		o.file, o.interval, o.vectors, o.partition, o.stats, o.targetSize, o.structs, o.v2, o.reopen)
+	return fmt.Sprintf("file=%t checkpoint=%d vectors=%t partition=%v stats=%d size=%q structs=%t v2=%t reopen=%t mapping=%q",
+		o.file, o.interval, o.vectors, o.partition, o.stats, o.targetSize, o.structs, o.v2, o.reopen, o.mapping)
 }
 
 func (o options) properties() map[string]string {
@@ -34,6 +35,9 @@ func (o options) properties() map[string]string {
 	}
 	if o.targetSize != "" {
 		p["delta.targetFileSize"] = o.targetSize
+	}
+	if o.mapping != "" {
+		p["delta.columnMapping.mode"] = o.mapping
 	}
 	if o.v2 {
 		p["delta.checkpointPolicy"] = "v2"
@@ -49,7 +53,7 @@ func optionSets() []options {
 		out = append(out, options{
 			file: i%8 == 5, interval: []int{1, 2, 10}[i%3], vectors: i%4 != 3,
 			partition: partitions[i%len(partitions)], stats: []int{32, 32, 0, 32, 3}[(i/2)%5], targetSize: []string{"", "2kb", ""}[(i/3)%3],
-			structs: i%2 == 1, v2: i%6 == 4, reopen: (i/2)%2 == 1,
+			structs: i%2 == 1, v2: i%6 == 4, reopen: (i/2)%2 == 1, mapping: []string{"", "name", "", "id", ""}[i%5],
 		})
 	}
 	return out
