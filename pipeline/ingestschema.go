@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lakectl/lakectl/objectstore"
+	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -253,7 +254,7 @@ func inferShape(name string) string {
 // castText is SQL for the value of a text as type t, NULL where it does not fit. Nothing is rounded or guessed: 1.5 is
 // no bigint, 1.239 no decimal(10,2), and a timestamp with a zone no timestamp_ntz.
 func castText(t *txlog.DataType, text string, o csvOptions) (string, error) {
-	name, err := sqlType(t)
+	name, err := table.TypeText{}.SQL(t)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errConfig, err)
 	}

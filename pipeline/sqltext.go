@@ -1,9 +1,9 @@
 package pipeline
 
 import (
-	"fmt"
 	"strings"
 
+	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -31,66 +31,12 @@ func quoteStrings(list []string) string {
 	return strings.Join(out, ", ")
 }
 
-// sqlType is a Delta type in the words of the engine's dialect. Errors: a type that SQL cannot cast to.
-func sqlType(t *txlog.DataType) (string, error) {
-	switch t.Kind {
-	case txlog.KindString:
-		return "VARCHAR", nil
-	case txlog.KindBinary:
-		return "BLOB", nil
-	case txlog.KindLong:
-		return "BIGINT", nil
-	case txlog.KindInteger:
-		return "INTEGER", nil
-	case txlog.KindShort:
-		return "SMALLINT", nil
-	case txlog.KindByte:
-		return "TINYINT", nil
-	case txlog.KindFloat:
-		return "FLOAT", nil
-	case txlog.KindDouble:
-		return "DOUBLE", nil
-	case txlog.KindBoolean:
-		return "BOOLEAN", nil
-	case txlog.KindDate:
-		return "DATE", nil
-	case txlog.KindDecimal:
-		return fmt.Sprintf("DECIMAL(%d,%d)", t.Precision, t.Scale), nil
-	case txlog.KindTimestamp:
-		return "TIMESTAMP WITH TIME ZONE", nil
-	case txlog.KindTimestampNTZ:
-		return "TIMESTAMP", nil
-	case txlog.KindArray:
-		e, err := sqlType(t.Element)
-		return e + "[]", err
-	case txlog.KindMap:
-		k, err := sqlType(t.Key)
-		if err != nil {
-			return "", err
-		}
-		v, err := sqlType(t.Value)
-		return "MAP(" + k + ", " + v + ")", err
-	case txlog.KindStruct:
-		parts := make([]string, len(t.Fields))
-		for i, f := range t.Fields {
-			e, err := sqlType(f.Type)
-			if err != nil {
-				return "", err
-			}
-			parts[i] = quoteIdent(f.Name) + " " + e
-		}
-		return "STRUCT(" + strings.Join(parts, ", ") + ")", nil
-	case txlog.KindUnknown, txlog.KindVariant, txlog.KindVoid:
-	}
-	return "", fmt.Errorf("type %s has no SQL form", t.SQL())
-}
-
 // typedLiteral writes text as a literal of type t.
 func typedLiteral(t *txlog.DataType, text string) (string, error) {
 	if t.Kind == txlog.KindString {
 		return quoteString(text), nil
 	}
-	name, err := sqlType(t)
+	name, err := table.TypeText{}.SQL(t)
 	if err != nil {
 		return "", err
 	}

@@ -1,7 +1,6 @@
 package table
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/lakectl/lakectl/txlog"
@@ -38,52 +37,6 @@ func castTo(expr string, t *txlog.DataType) string {
 
 // engineType is the SQL name of t; false where a cast is left to the engine's writer.
 func engineType(t *txlog.DataType) (string, bool) {
-	switch t.Kind {
-	case txlog.KindString:
-		return "VARCHAR", true
-	case txlog.KindBinary:
-		return "BLOB", true
-	case txlog.KindLong:
-		return "BIGINT", true
-	case txlog.KindInteger:
-		return "INTEGER", true
-	case txlog.KindShort:
-		return "SMALLINT", true
-	case txlog.KindByte:
-		return "TINYINT", true
-	case txlog.KindFloat:
-		return "FLOAT", true
-	case txlog.KindDouble:
-		return "DOUBLE", true
-	case txlog.KindBoolean:
-		return "BOOLEAN", true
-	case txlog.KindDate:
-		return "DATE", true
-	case txlog.KindDecimal:
-		return "DECIMAL(" + strconv.Itoa(t.Precision) + "," + strconv.Itoa(t.Scale) + ")", true
-	case txlog.KindTimestamp:
-		return "TIMESTAMPTZ", true
-	case txlog.KindTimestampNTZ:
-		return "TIMESTAMP", true
-	case txlog.KindArray:
-		e, ok := engineType(t.Element)
-		return e + "[]", ok
-	case txlog.KindMap:
-		k, kok := engineType(t.Key)
-		v, vok := engineType(t.Value)
-		return "MAP(" + k + ", " + v + ")", kok && vok
-	case txlog.KindStruct:
-		parts := make([]string, 0, len(t.Fields))
-		for _, f := range t.Fields {
-			e, ok := engineType(f.Type)
-			if !ok {
-				return "", false
-			}
-			parts = append(parts, QuoteIdent(f.Name)+" "+e)
-		}
-		return "STRUCT(" + strings.Join(parts, ", ") + ")", len(parts) > 0
-	case txlog.KindUnknown, txlog.KindVariant, txlog.KindVoid:
-		return "", false
-	}
-	return "", false
+	name, err := TypeText{}.SQL(t)
+	return name, err == nil
 }

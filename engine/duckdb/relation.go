@@ -226,8 +226,8 @@ func (r *reader) source(g group) (string, error) {
 	}
 	var entries []string
 	for i, f := range r.fields {
-		names := typeNames{mapping: r.relation.Mapping, legacy: g.legacy}
-		sql, err := names.sql(f.Type)
+		text := table.TypeText{Mapping: r.relation.Mapping, Plain: g.legacy, Void: true}
+		sql, err := text.SQL(f.Type)
 		if err != nil {
 			return "", fmt.Errorf("column %s: %w", f.Name, err)
 		}
