@@ -196,17 +196,7 @@ func (t *task) one(ctx context.Context, sql string) (row []any, err error) {
 
 // columns asks the engine for the columns of a SELECT, without reading rows.
 func (t *task) columns(ctx context.Context, sql string) ([]txlog.Field, error) {
-	rows, err := t.r.o.Engine.Query(ctx, t.query("SELECT * FROM "+bodyOf(sql)+" AS c LIMIT 0"))
-	if err != nil {
-		return nil, err
-	}
-	for _, err := range rows.All {
-		if err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-	}
-	fields := slices.Clone(rows.Columns)
-	return fields, rows.Close()
+	return table.OutputOf(ctx, t.r.o.Engine, t.query(sql))
 }
 
 // keep runs a SELECT once and gives its rows a name, so that they can be read any number of times.

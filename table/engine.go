@@ -21,7 +21,8 @@ type Engine interface {
 	// Parse reads one SELECT and says what it needs. Errors: *SQLError.
 	Parse(ctx context.Context, p Parse) (*Statement, error)
 
-	// Query runs one SELECT and streams its rows. The caller closes Rows.
+	// Query runs one SELECT and streams its rows; none is computed before All asks for it. Columns have the names that
+	// the SELECT gives them, twins included. The caller closes Rows.
 	// Errors: *SQLError, *limits.Error (memory, temporary disk), the errors of the stores of its relations.
 	Query(ctx context.Context, q Query) (*Rows, error)
 

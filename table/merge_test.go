@@ -31,6 +31,38 @@ func keyed(l *lake, c table.Create) *table.Table {
 	return tab
 }
 
+// The first of two source columns of one name was taken without a word.
+func TestTwinsInTheSourceAreRefused(t *testing.T) {
+	l := newLake(t)
+	tab := keyed(l, table.Create{})
+	for _, sql := range []string{"SELECT 1 AS id, 2 AS id", "SELECT 1 AS id, 2 AS \"ID\"; -- done", "SELECT * FROM (SELECT 1 AS id) a JOIN (SELECT 1 AS id) b ON a.id = b.id"} {
+		src := table.Query{SQL: sql}
+		set := table.Clause{When: table.Matched, Do: table.DoUpdate, Set: []table.Assignment{{Column: "n", Value: "s.id"}}}
+		for name, write := range map[string]func() error{
+			"merge": func() error {
+				_, err := tab.Merge(t.Context(), l.eng, table.Merge{Source: src, On: "t.id = s.id", Clauses: []table.Clause{set}})
+				return err
+			},
+			"append": func() error { _, err := tab.Append(t.Context(), l.eng, table.Append{Source: src}); return err },
+			"evolve": func() error {
+				_, err := tab.Append(t.Context(), l.eng, table.Append{Source: src, MergeSchema: true})
+				return err
+			},
+			"overwrite": func() error { _, err := tab.Overwrite(t.Context(), l.eng, table.Overwrite{Source: src}); return err },
+			"new schema": func() error {
+				_, err := tab.Overwrite(t.Context(), l.eng, table.Overwrite{Source: src, OverwriteSchema: true})
+				return err
+			},
+		} {
+			var e *table.SQLError
+			if err := write(); !errors.As(err, &e) || !strings.Contains(e.Message, `two columns have one name: "id" and "`) {
+				t.Errorf("%s of %s: %v", name, sql, err)
+			}
+		}
+	}
+	want(t, l.rows(tab), "1 a 10", "2 b 20", "11 k 110", "12 l 120")
+}
+
 func TestMergeUpsert(t *testing.T) {
 	onStores(t, func(t *testing.T, l *lake) {
 		t.Helper()

@@ -13,18 +13,46 @@ import (
 
 // outputOf asks the engine for the columns of a SELECT, without reading rows.
 func outputOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
-	q.SQL = "SELECT * FROM " + subquery(q.SQL) + " AS s LIMIT 0"
-	rows, err := eng.Query(ctx, q)
+	fields, err := OutputOf(ctx, eng, q)
 	if err != nil {
 		return nil, fmt.Errorf("read the columns of the source: %w", err)
 	}
-	defer rows.Close() //nolint:errcheck // nothing was read
-	for _, err := range rows.All {
-		if err != nil {
-			return nil, fmt.Errorf("read the columns of the source: %w", err)
-		}
+	return fields, nil
+}
+
+// OutputOf asks the engine for the columns of a SELECT, without computing rows. Two columns of one name, without
+// regard to case, are an error: nobody could say which one is meant.
+//
+// Errors: those of Engine.Query.
+func OutputOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
+	rows, err := eng.Query(ctx, q)
+	if err != nil {
+		return nil, err
 	}
-	return rows.Columns, nil
+	fields := slices.Clone(rows.Columns)
+	return fields, errors.Join(checkTwins(q.SQL, fields), rows.Close())
+}
+
+func checkTwins(sql string, fields []txlog.Field) error {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return CheckTwins(sql, names)
+}
+
+// CheckTwins says whether two output columns of a SELECT have one name, without regard to case. Errors: *SQLError.
+func CheckTwins(sql string, names []string) error {
+	first := make(map[string]string, len(names))
+	for _, name := range names {
+		key := strings.ToLower(name)
+		if twin, ok := first[key]; ok {
+			return &SQLError{SQL: sql, Offset: -1, Message: fmt.Sprintf(
+				"two columns have one name: %s and %s; give one of them another with AS", QuoteIdent(twin), QuoteIdent(name))}
+		}
+		first[key] = name
+	}
+	return nil
 }
 
 // typesOf asks the engine for the columns of a SELECT as a table would hold them. Where outputOf shows a value in a
@@ -50,7 +78,7 @@ func typesOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the columns of the source: %w", err)
 	}
-	return st.Output, nil
+	return st.Output, checkTwins(q.SQL, st.Output)
 }
 
 // typed gives fields the types that typesOf finds for a source.

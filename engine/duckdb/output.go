@@ -25,16 +25,27 @@ const notNullMark = "lakectl: not null: "
 // plan matches the output of the statement with the schema and writes the SELECT lists.
 func (c *copier) plan(ctx context.Context) error {
 	b := c.bound
-	if err := b.session.exec(ctx, outputPrefix+b.sql); err != nil {
-		return b.located(err, len(outputPrefix))
-	}
-	p, err := b.session.prepare(ctx, "SELECT * FROM "+outputView)
+	p, err := b.session.prepare(ctx, b.sql)
 	if err != nil {
-		return b.located(err, len(b.sql)+1)
+		return b.located(err, 0)
 	}
 	names, types := p.columns()
 	p.close()
-	c.width = len(names)
+	if err := table.CheckTwins(b.source, names); err != nil {
+		return err
+	}
+	c.from = "(" + b.sql + "\n)"
+	if strings.Contains(b.sql, ";") { // perhaps at its end
+		if err := b.outputView(ctx); err != nil {
+			return err
+		}
+		c.from = outputView
+	}
+	aliases := make([]string, len(names))
+	for i := range names {
+		aliases[i] = "c" + strconv.Itoa(i)
+	}
+	c.from += " AS t(" + strings.Join(aliases, ", ") + ")"
 	used := make([]bool, len(names))
 	var kept []string
 	for _, f := range c.write.Schema.Fields {
@@ -300,8 +311,8 @@ func (c *copier) partitionItems() []string {
 func (c *copier) findLong(ctx context.Context) error {
 	c.long = map[string]string{}
 	for _, value := range c.parts {
-		rows, err := c.bound.session.all(ctx, fmt.Sprintf("SELECT DISTINCT v FROM (SELECT %s AS v FROM %s AS t(%s)) WHERE strlen(v) > %d",
-			value, outputView, strings.Join(c.aliases(), ", "), longValue))
+		rows, err := c.bound.session.all(ctx, fmt.Sprintf("SELECT DISTINCT v FROM (SELECT %s AS v FROM %s) WHERE strlen(v) > %d",
+			value, c.from, longValue))
 		if err != nil {
 			return c.failure(err)
 		}
@@ -318,14 +329,6 @@ func (c *copier) partitionNames() []string {
 	names := make([]string, len(c.parts))
 	for i := range names {
 		names[i] = partitionPrefix + strconv.Itoa(i)
-	}
-	return names
-}
-
-func (c *copier) aliases() []string {
-	names := make([]string, c.width)
-	for i := range names {
-		names[i] = "c" + strconv.Itoa(i)
 	}
 	return names
 }

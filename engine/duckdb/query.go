@@ -225,10 +225,6 @@ func (b *bound) createViews(ctx context.Context, places []*place) error {
 	if err := s.attach(ctx, places); err != nil {
 		return err
 	}
-	s.made = append(s.made, "DROP SCHEMA IF EXISTS "+helperSchema+" CASCADE")
-	if err := s.exec(ctx, "CREATE SCHEMA "+helperSchema); err != nil {
-		return err
-	}
 	for i, p := range places {
 		sql, err := s.relationSQL(ctx, fmt.Sprintf("%d %s", i, p.name), p.relation, p.paths)
 		if err != nil {
@@ -245,14 +241,13 @@ func (b *bound) createViews(ctx context.Context, places []*place) error {
 	return nil
 }
 
-// query starts the statement and wraps its rows.
+// query prepares the statement and wraps its rows, which it begins to compute when the first is asked for.
 func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 	s := b.session
 	p, err := s.prepare(ctx, b.sql)
 	if err != nil {
 		return nil, b.located(err, 0)
 	}
-	defer func() { p.close() }()
 	names, types := p.columns()
 	if slices.ContainsFunc(types, func(t *duckType) bool { return !t.direct() }) {
 		p.close()
@@ -261,16 +256,15 @@ func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 		}
 		_, types = p.columns()
 	}
-	r, err := p.run(ctx, true)
-	if err != nil {
-		return nil, b.located(err, 0)
-	}
-	r.stream = true
+	var r *result
 	rows := &table.Rows{Close: func() error {
-		if !r.ended {
-			s.spent.Store(true) // a thread may still be at work on the rest
+		p.close()
+		if r != nil {
+			if !r.ended {
+				s.spent.Store(true) // a thread may still be at work on the rest
+			}
+			r.close()
 		}
-		r.close()
 		s.close()
 		return nil
 	}}
@@ -278,6 +272,15 @@ func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 		rows.Columns = append(rows.Columns, txlog.Field{Name: name, Type: types[i].shown(), Nullable: true})
 	}
 	rows.All = func(yield func([]any, error) bool) {
+		if r == nil {
+			started, err := p.run(ctx, true)
+			if err != nil {
+				yield(nil, b.located(err, 0))
+				return
+			}
+			r = started
+			r.stream = true
+		}
 		for row, err := range r.rows(ctx) {
 			if err != nil {
 				err = b.located(err, 0)
@@ -292,8 +295,8 @@ func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 
 // castable prepares the statement with the columns in a near type whose own types we have no Go form for.
 func (b *bound) castable(ctx context.Context, types []*duckType) (*prepared, error) {
-	if err := b.session.exec(ctx, outputPrefix+b.sql); err != nil {
-		return nil, b.located(err, len(outputPrefix))
+	if err := b.outputView(ctx); err != nil {
+		return nil, err
 	}
 	var aliases, items []string
 	for i, t := range types {
@@ -307,11 +310,29 @@ func (b *bound) castable(ctx context.Context, types []*duckType) (*prepared, err
 	return b.session.prepare(ctx, "SELECT "+strings.Join(items, ", ")+" FROM "+outputView+" AS t("+strings.Join(aliases, ", ")+")")
 }
 
-// The statement of the user as a view, so that we can select from it whatever its text ends with.
-const (
-	outputView   = helperSchema + ".output"
-	outputPrefix = "CREATE VIEW " + outputView + " AS "
-)
+// outputView is the statement of the user as a view, so that we can select from it whatever its text ends with.
+const outputView = helperSchema + ".output"
+
+func (b *bound) outputView(ctx context.Context) error {
+	if err := b.session.helpers(ctx); err != nil {
+		return err
+	}
+	const prefix = "CREATE VIEW " + outputView + " AS "
+	if err := b.session.exec(ctx, prefix+b.sql); err != nil {
+		return b.located(err, len(prefix))
+	}
+	return nil
+}
+
+// helpers makes the schema of what we make beside the views of a call, before it is used.
+func (s *session) helpers(ctx context.Context) error {
+	if s.helped {
+		return nil
+	}
+	s.helped = true
+	s.made = append(s.made, "DROP SCHEMA IF EXISTS "+helperSchema+" CASCADE")
+	return s.exec(ctx, "CREATE SCHEMA IF NOT EXISTS "+helperSchema)
+}
 
 // located makes the offset of an error one into the text of the user, where that can be told.
 func (b *bound) located(err error, prefix int) error {

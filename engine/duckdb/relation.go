@@ -313,6 +313,9 @@ func (r *reader) lookupTable(ctx context.Context, number int, g group) (string, 
 	for _, v := range varying {
 		definition += ", p" + strconv.Itoa(v) + " " + r.parts[v].sql
 	}
+	if err := r.session.helpers(ctx); err != nil {
+		return "", err
+	}
 	if err := r.session.exec(ctx, "CREATE TABLE "+name+" ("+definition+")"); err != nil {
 		return "", err
 	}

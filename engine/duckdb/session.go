@@ -33,6 +33,7 @@ type session struct {
 	began   time.Time
 	made    []string // statements that take away what the call has made in the instance
 	release []func()
+	helped  bool        // there is a schema for helpers
 	staged  bool        // there may be files in the folder for staging
 	spent   atomic.Bool // the instance ends with the call
 	closed  bool

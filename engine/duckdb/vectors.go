@@ -14,6 +14,9 @@ import (
 // loadRows makes a table (i UBIGINT, r BIGINT) of the rows in maps, i being the index into maps, and returns its
 // quoted name. Rows travel as runs, since vectors are often dense in places.
 func (s *session) loadRows(ctx context.Context, name string, maps []*roaring64.Bitmap) (string, error) {
+	if err := s.helpers(ctx); err != nil {
+		return "", err
+	}
 	runs := helperSchema + "." + table.QuoteIdent(name+" runs")
 	if err := s.exec(ctx, "CREATE TABLE "+runs+" (i BIGINT, first BIGINT, last BIGINT)"); err != nil {
 		return "", err

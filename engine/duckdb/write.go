@@ -103,7 +103,7 @@ type copier struct {
 	write table.Write
 	stage string
 
-	width      int               // columns of the statement
+	from       string            // the statement in FROM, with columns c0, c1, …
 	items      []string          // SELECT list of the files' columns, with the names they have in files
 	parts      []string          // the partition columns as text
 	long       map[string]string // partition values by what stands for them; nil: all stand for themselves
@@ -150,7 +150,7 @@ func (c *copier) copy(ctx context.Context) ([]written, error) {
 // run writes the rows of the statement and returns the files that have any.
 func (c *copier) run(ctx context.Context, sorted bool) ([]staged, error) {
 	items := append(append([]string{}, c.items...), c.partitionItems()...)
-	from := outputView + " AS t(" + strings.Join(c.aliases(), ", ") + ")"
+	from := c.from
 	options := c.format()
 	switch {
 	case len(c.parts) > 0:

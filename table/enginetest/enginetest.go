@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) table.Engine) {
 		{"table names and time travel", (*suite).names},
 		{"parse: tables", (*suite).parseTables},
 		{"parse: output", (*suite).parseOutput},
+		{"twins in the output", (*suite).twins},
 		{"parse: row by row", (*suite).parseRowWise},
 		{"parse: predicates", (*suite).parsePredicates},
 		{"skipping changes no answer", (*suite).skipping},

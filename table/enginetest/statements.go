@@ -139,6 +139,23 @@ func (s *suite) parseTables() {
 const everyType = "id bigint, i int, n smallint, s string, d date, ts timestamp, tn timestamp_ntz, dc decimal(10,2), wide decimal(38,3), " +
 	"f double, f4 float, b boolean, x binary, st struct<a:int,b:struct<c:string>>, l array<int>, m map<string,int>"
 
+// twins checks that a query shows two columns of one name, and that a write, which finds columns by name, refuses them.
+func (s *suite) twins() {
+	sql := `SELECT 1 AS id, 2 AS "ID"`
+	rows, err := s.engine.Query(s.Context(), table.Query{SQL: sql})
+	if err != nil {
+		s.Fatal(err)
+	}
+	if n := len(rows.Columns); n != 2 || rows.Columns[0].Name != "id" || rows.Columns[1].Name != "ID" {
+		s.Errorf("columns %v", rows.Columns)
+	}
+	if err := rows.Close(); err != nil {
+		s.Error(err)
+	}
+	_, err = s.tryWrite(sql, table.Write{Schema: s.columns("id int"), Store: s.remote, Prefix: "w/"})
+	s.wantSQLError(err, `"id"`, `"ID"`)
+}
+
 func (s *suite) parseOutput() {
 	schema := s.columns(everyType)
 	schemas := one(schema)
