@@ -124,7 +124,7 @@ func (l *lake) hire(job string, do func(*process, context.Context)) {
 func (l *lake) incarnate(job string, life int, do func(*process, context.Context)) {
 	p := &process{
 		lake: l, job: job, name: fmt.Sprintf("%s.%d", job, life), rand: clock.SeededRand(l.rand.Uint64()),
-		skew: time.Duration(clock.Int64N(l.rand, int64(2*maxSkew))) - maxSkew, lags: l.n(2) == 0, seen: -1,
+		skew: time.Duration(clock.Int64N(l.rand, int64(2*maxSkew))) - maxSkew, lags: l.n(10) < 7, seen: -1,
 	}
 	first := time.Duration(0)
 	if life > 1 {

@@ -25,7 +25,7 @@ const steps = 2000
 
 func weather() sim.Weather {
 	return sim.Weather{
-		Lost: 12, Late: 12, Twice: 12, Refused: 3, Crash: 6, Deaf: 6, Throttled: 6, Storm: 2, Freeze: 1, FreezeCommit: 25, Pass: 150,
+		Lost: 12, Late: 12, Twice: 12, Refused: 3, Crash: 6, Deaf: 6, Throttled: 6, Storm: 2, Freeze: 1, FreezeCommit: 40, Pass: 150,
 	}
 }
 
