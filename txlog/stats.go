@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"strings"
 	"unicode/utf8"
 
@@ -131,7 +132,7 @@ func boundOf(t *DataType, node any, upper bool) *Literal {
 			text = number.String()
 		}
 		if r, ok := parseDecimal(text); ok {
-			return &Literal{Kind: KindDecimal, Rat: r}
+			return decimalBound(t, text, r, upper)
 		}
 	case KindDate:
 		if days, ok := parseDate(text); isText && ok {
@@ -168,6 +169,45 @@ func floatBound(t *DataType, f float64, upper bool) *Literal {
 		f = math.Nextafter(f, toward)
 	}
 	return &Literal{Kind: KindDouble, Float: f}
+}
+
+// doubleDigits is how many decimal digits a double always keeps; doubleDigitsMax is how many its shortest text can have.
+const (
+	doubleDigits    = 15
+	doubleDigitsMax = 17
+)
+
+// decimalBound is a bound of a decimal column. delta-rs sends the bounds of wide decimals through doubles, or through
+// whole numbers of 64 bits that stop at the last one: a text that may come from there is moved by what it may have lost.
+func decimalBound(t *DataType, text string, r *big.Rat, upper bool) *Literal {
+	if t.Precision <= doubleDigits {
+		return &Literal{Kind: KindDecimal, Rat: r}
+	}
+	if r.IsInt() && (r.Num().Cmp(big.NewInt(math.MinInt64)) == 0 || r.Num().Cmp(big.NewInt(math.MaxInt64)) == 0) {
+		return nil
+	}
+	if significantDigits(text) <= doubleDigitsMax {
+		step := new(big.Rat).Mul(r, big.NewRat(1, 1<<52))
+		if (step.Sign() < 0) == upper {
+			step.Neg(step)
+		}
+		r = new(big.Rat).Add(r, step)
+	}
+	return &Literal{Kind: KindDecimal, Rat: r}
+}
+
+// significantDigits counts the digits of a number without its exponent and the zeros around it.
+func significantDigits(text string) int {
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		text = text[:i]
+	}
+	digits := strings.Map(func(c rune) rune {
+		if c < '0' || c > '9' {
+			return -1
+		}
+		return c
+	}, text)
+	return len(strings.Trim(digits, "0"))
 }
 
 // WidenStats rewrites statistics for a file that gets a deletion vector: the bounds stay and are marked as wide.

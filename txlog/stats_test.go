@@ -1,6 +1,7 @@
 package txlog
 
 import (
+	"encoding/json"
 	"math"
 	"math/big"
 	"strings"
@@ -101,6 +102,34 @@ func TestWidenStats(t *testing.T) {
 	}
 	if _, err := WidenStats("{"); err == nil {
 		t.Error("broken statistics were widened")
+	}
+}
+
+// delta-rs writes the bounds of wide decimals through doubles and 64-bit integers: they lie beside the values.
+func TestWideDecimalBoundOfDeltaRsKeepsTheRow(t *testing.T) {
+	wide, whole, narrow := &DataType{Kind: KindDecimal, Precision: 38, Scale: 10}, &DataType{Kind: KindDecimal, Precision: 38}, &DataType{Kind: KindDecimal, Precision: 9, Scale: 2}
+	for _, tc := range []struct {
+		name, bound, value string
+		t                  *DataType
+		exact              bool
+	}{
+		{"rounded up", "1.2345678901234568e+27", "1234567890123456789012345678.0123456789", wide, false},
+		{"rounded, negative", "-1.2345678901234567e+27", "-1234567890123456789012345678.0123456789", wide, false},
+		{"rounded to few digits", "0.1", "0.1000000000000000000001", &DataType{Kind: KindDecimal, Precision: 28, Scale: 28}, false},
+		{"stopped at the last whole number", "-9223372036854775808", "-99999999999999999999999999999999999999", whole, false},
+		{"stopped at the first", "9223372036854775807", "99999999999999999999999999999999999999", whole, false},
+		{"all digits", "1234567890123456789012345678.0123456789", "1234567890123456789012345678.0123456789", wide, true},
+		{"narrow", "1234567.89", "1234567.89", narrow, true},
+	} {
+		st := &Stats{Min: map[string]any{"c": json.Number(tc.bound)}, Max: map[string]any{"c": json.Number(tc.bound)}}
+		low, high := st.bounds(tc.t, []string{"c"})
+		value, _ := new(big.Rat).SetString(tc.value)
+		if low != nil && low.Rat.Cmp(value) > 0 || high != nil && high.Rat.Cmp(value) < 0 {
+			t.Errorf("%s: %s is outside the bounds %s and %s", tc.name, value.FloatString(10), low.Rat.FloatString(10), high.Rat.FloatString(10))
+		}
+		if exact := low != nil && high != nil && low.Rat.Cmp(high.Rat) == 0; exact != tc.exact {
+			t.Errorf("%s: the bounds are exact: %v, want %v", tc.name, exact, tc.exact)
+		}
 	}
 }
 
