@@ -13,15 +13,34 @@ import (
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// TestR2Pairs runs every pair of operations under every order of their calls, with faults.
-func TestR2Pairs(t *testing.T) {
-	var tally sim.Tally
-	check := ledger.Open(t, "R2 pairs", ledger.At(10_000, 50_000, 100_000))
-	t.Cleanup(func() { // when the pairs, which run side by side, have ended
+// pairBudget and pairLimits are those of every pair.
+func pairBudget() sim.Budget { return sim.Budget{Lost: 1, Late: 1, Crash: ledger.At(0, 1, 1)} }
+
+func pairLimits() sim.Limits { return sim.Limits{Bound: ledger.At(1, 2, 2)} }
+
+// vacuumBudgets are those of the pairs of vacuum, whose calls are the most: a late PUT and a crash come together in the
+// long run alone.
+func vacuumBudgets() []sim.Budget {
+	return ledger.At([]sim.Budget{{Lost: 1}}, []sim.Budget{{Lost: 1, Late: 1}, {Lost: 1, Crash: 1}}, []sim.Budget{pairBudget()})
+}
+
+// tallied counts pairs that run side by side, and prints the sum when they have ended.
+func tallied(t *testing.T, id string, floor int) *sim.Tally {
+	t.Helper()
+	tally := &sim.Tally{}
+	check := ledger.Open(t, id, floor)
+	t.Cleanup(func() {
 		check.Count, check.Failed = tally.Distinct, tally.Wrong
-		t.Logf("%d pairs, %d schedules, %d distinct, %d wrong, lowest bound %d", tally.Cases, tally.Schedules, tally.Distinct, tally.Wrong, tally.Lowest)
+		t.Logf("%d cases, %d schedules, %d distinct, %d wrong, lowest bound %d", tally.Cases, tally.Schedules, tally.Distinct, tally.Wrong, tally.Lowest)
 	})
-	ops := append(logops.Operations(), logops.RemoveUnread())
+	return tally
+}
+
+// TestR2Pairs runs every pair of operations under every order of their calls, with faults. The pairs of vacuum and of
+// clean-up are TestR2Vacuum and TestR2CleanUp.
+func TestR2Pairs(t *testing.T) {
+	tally := tallied(t, "R2 pairs", ledger.At(10_000, 50_000, 100_000))
+	ops := logops.Operations()
 	for i, a := range ops {
 		for _, b := range ops[i:] {
 			t.Run(a.Name+" and "+b.Name, func(t *testing.T) {
@@ -35,9 +54,7 @@ func TestR2Pairs(t *testing.T) {
 				case b.Name == "restore":
 					from = logops.WithHistory
 				}
-				limits := sim.Limits{Bound: ledger.At(1, 2, 2)}
-				budget := sim.Budget{Lost: 1, Late: 1, Crash: ledger.At(0, 1, 1)}
-				tally.Add(sim.Must(t, together(build(t, from), budget, a, b), limits))
+				tally.Add(sim.Must(t, together(build(t, from), pairBudget(), a, b), pairLimits()))
 			})
 		}
 	}

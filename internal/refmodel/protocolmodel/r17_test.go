@@ -94,7 +94,7 @@ func (b broken) trace(s state, steps []step) (labels []string) {
 
 // No state of the protocol breaks a promise. The long run searches every world to its end.
 func TestR17(t *testing.T) {
-	check := ledger.Open(t, "R17", ledger.At(100_000, 400_000, 10_000_000))
+	check := ledger.Open(t, "R17", ledger.At(100_000, 400_000, 50_000_000))
 	most := ledger.At(30_000, 100_000, 1<<31)
 	for _, w := range worlds() {
 		t.Run(w.name, func(t *testing.T) {

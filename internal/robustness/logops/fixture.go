@@ -2,6 +2,7 @@ package logops
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/lakectl/lakectl/internal/clock"
@@ -39,6 +40,17 @@ func (f Fixture) Fill(ctx context.Context, s objectstore.Store) error {
 		}
 	}
 	return nil
+}
+
+// Restore puts one object of the table back.
+func (f Fixture) Restore(ctx context.Context, s objectstore.Store, key string) error {
+	for _, o := range f {
+		if o.key == key {
+			_, err := s.Put(ctx, o.key, objectstore.Bytes(o.body), objectstore.CreateOnly)
+			return err
+		}
+	}
+	return fmt.Errorf("restore %s: %w", key, objectstore.ErrNotFound)
 }
 
 // Build builds a table in this state.
