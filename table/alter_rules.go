@@ -41,18 +41,15 @@ func (x *alteration) checkRows(ctx context.Context, eng Engine, c *Change) error
 	}
 	c.reads.whole = true
 	for _, r := range x.rules {
-		idx, report, err := planScan(x.base, r.predicate)
-		if err != nil {
-			return err
-		}
-		c.result.scanned(report)
+		idx := suspects(c, r.predicate)
+		c.result.FilesScanned += len(idx)
 		if len(idx) == 0 {
 			continue
 		}
 		if eng == nil {
 			return fmt.Errorf("%w: an engine is needed to check the rows of the table", ErrInvalidRequest)
 		}
-		rel, err := x.t.relation(ctx, x.base, idx, false)
+		rel, err := c.baseRelation(ctx, idx)
 		if err != nil {
 			return err
 		}
@@ -74,6 +71,22 @@ func (x *alteration) checkRows(ctx context.Context, eng Engine, c *Change) error
 		}
 	}
 	return nil
+}
+
+// suspects are the files that may have a row for which p is true, by the columns as they will be; nil p takes all.
+func suspects(c *Change, p *txlog.Predicate) []int {
+	var idx []int
+	files := c.base.Files()
+	for i := range files.Len() {
+		stats, err := files.Stats(i)
+		if err != nil {
+			stats = nil // what cannot be read proves nothing
+		}
+		if p == nil || txlog.MayMatch(p, c.shape.schema, c.shape.mapping, c.shape.partitionBy, files.Partition(i), stats, files.DeletionVector(i) != nil) {
+			idx = append(idx, i)
+		}
+	}
+	return idx
 }
 
 const constraintPrefix = "delta.constraints."

@@ -120,6 +120,40 @@ func TestAlterMapsAndRenames(t *testing.T) {
 	}
 }
 
+// TestRestoreToBeforeColumnMapping: the rows and names of the old version come back, column mapping stays.
+func TestRestoreToBeforeColumnMapping(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("id bigint, name string, s struct<x:int,y:int>, part string", table.Create{PartitionBy: []string{"part"}})
+	l.append(tab, values("id, name, s, part", "(1, 'a', {'x': 1, 'y': 2}, 'p')"))
+	l.alter(tab, table.Alter{SetProperties: map[string]string{"delta.columnMapping.mode": "name"}})
+	l.alter(tab, table.Alter{
+		RenameColumns: []table.RenameColumn{{Column: "name", To: "other"}, {Column: "part", To: "region"}}, DropColumns: []string{"s.y"},
+		AddColumns: []table.AddColumn{{Column: "name", Type: typeOf(t, "int")}},
+	})
+	l.append(tab, table.Query{SQL: "SELECT 2 AS id, 'b' AS other, {'x': 3} AS s, 'q' AS region, 7 AS name"})
+	if _, err := tab.Restore(t.Context(), table.Restore{Version: version(1)}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, l.rows(tab), "1 a [1 2] p")
+	schema, err := tab.Schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, _ := schema.Fields[1].FieldID(); id != 2 || tab.Snapshot().Mapping() != txlog.MappingName {
+		t.Fatalf("%s, %s", schema.JSON(), tab.Snapshot().Mapping())
+	}
+	if got, _ := tab.Snapshot().Property(txlog.MaxColumnIDKey); got != "8" { // one for name, one for the y that came back
+		t.Errorf("highest id %s", got)
+	}
+	l.append(tab, values("id, name, s, part", "(3, 'c', {'x': 5, 'y': 6}, 'p')"))
+	want(t, l.rows(tab), "1 a [1 2] p", "3 c [5 6] p")
+	// And forth again, to the names in between.
+	if _, err := tab.Restore(t.Context(), table.Restore{Version: version(4)}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, l.rows(tab), "1 a [1] p ∅", "2 b [3] q 7")
+}
+
 // TestDroppedColumnNeverComesBack: its id and its physical name are not given out again, so that what files still hold
 // of it stays hidden.
 func TestDroppedColumnNeverComesBack(t *testing.T) {
@@ -257,6 +291,27 @@ func TestAlterNotNull(t *testing.T) {
 	l.alter(tab, table.Alter{ChangeColumns: []table.ChangeColumn{{Column: "s.x", Nullable: pointer(true), Comment: pointer("any")}, {Column: "part", Place: &schemaedit.Place{First: true}}}})
 	l.append(tab, values("id, part, s", "(3, 'p', {'x': NULL})"))
 	want(t, l.rows(tab), "p 1 a [1]", "q 2 ∅ ∅", "p 3 ∅ [<nil>]")
+}
+
+// TestAlterChecksColumnsUnderTheirNewNames: a rename in the same request must not make it look at another column.
+func TestAlterChecksColumnsUnderTheirNewNames(t *testing.T) {
+	l := newLake(t)
+	tab := l.create("a bigint, b bigint, p string", table.Create{
+		PartitionBy: []string{"p"}, Properties: map[string]string{"delta.columnMapping.mode": "name"},
+	})
+	l.append(tab, values("a, b, p", "(1, NULL::BIGINT, 'x')"))
+	swap := []table.RenameColumn{{Column: "a", To: "c"}, {Column: "b", To: "a"}, {Column: "c", To: "b"}, {Column: "p", To: "q"}}
+	required := func(columns ...string) (out []table.ChangeColumn) {
+		for _, c := range columns {
+			out = append(out, table.ChangeColumn{Column: c, Nullable: pointer(false)})
+		}
+		return out
+	}
+	if _, err := tab.Alter(t.Context(), l.eng, table.Alter{RenameColumns: swap, ChangeColumns: required("a")}); !errors.Is(err, table.ErrConstraint) {
+		t.Fatalf("%v", err)
+	}
+	l.alter(tab, table.Alter{RenameColumns: swap, ChangeColumns: required("b", "q")})
+	want(t, l.rows(tab, "a", "b", "q"), "∅ 1 x")
 }
 
 // TestAlterSeesRowsThatComeMeanwhile: a row that was committed after the check is checked by a second plan.

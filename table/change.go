@@ -191,7 +191,7 @@ func (c *Change) After(ctx context.Context) (Relation, error) {
 				stay = append(stay, i)
 			}
 		}
-		old, err := c.t.relation(ctx, c.base, stay, false)
+		old, err := c.baseRelation(ctx, stay)
 		if err != nil {
 			return Relation{}, fmt.Errorf("read table %s after the change: %w", c.t.URL(), err)
 		}
@@ -206,6 +206,21 @@ func (c *Change) After(ctx context.Context) (Relation, error) {
 	}
 	for _, w := range slices.Concat(c.fresh, c.copied) {
 		rel.Files = append(rel.Files, w.relationFile())
+	}
+	return rel, nil
+}
+
+// baseRelation is files of the base as they are read once the change is committed: under the names that columns have
+// then.
+func (c *Change) baseRelation(ctx context.Context, idx []int) (Relation, error) {
+	old, err := c.t.relation(ctx, c.base, idx, false)
+	if err != nil {
+		return Relation{}, err
+	}
+	rel := c.shape.relation()
+	rel.Files = old.Files
+	for n, i := range idx {
+		rel.Files[n].Partition = logicalPartition(c.shape.schema, c.shape.mapping, c.shape.partitionBy, c.base.Files().Partition(i))
 	}
 	return rel, nil
 }

@@ -112,6 +112,23 @@ func TestWritesSurviveAFaultAtEveryCall(t *testing.T) {
 			[]string{"1 a x", "2 B x", "3 c y", "7 g y"},
 		},
 	}
+	writes["alter"] = struct {
+		do    func(ctx context.Context, l *lake, tab *table.Table) (*table.Result, error)
+		after []string
+	}{
+		func(ctx context.Context, l *lake, tab *table.Table) (*table.Result, error) {
+			res, err := tab.Alter(ctx, l.eng, table.Alter{
+				SetProperties: map[string]string{"delta.columnMapping.mode": "name"},
+				RenameColumns: []table.RenameColumn{{Column: "v", To: "value"}},
+				ChangeColumns: []table.ChangeColumn{{Column: "value", Nullable: pointer(false)}}, Meta: progress,
+			})
+			if err != nil {
+				return nil, err
+			}
+			return &table.Result{VersionAfter: res.VersionAfter, AlreadyDone: res.AlreadyDone}, nil
+		},
+		[]string{"1 a x", "2 b x", "3 c y"},
+	}
 	before := []string{"1 a x", "2 b x", "3 c y"}
 	for name, w := range writes {
 		slices.Sort(w.after)

@@ -76,3 +76,30 @@ func oddNameIn(t *txlog.DataType, parent string) string {
 		return ""
 	}
 }
+
+// remapped keeps column mapping on in the metadata of an older version of s, whose columns had none: a mode that is on
+// stays on. The physical names are the names that its columns had then; those that live on under another name keep
+// their ids.
+//
+// Protocol: "Column Mapping". Errors: ErrUnsupported for every other change of the mode.
+func remapped(out *txlog.Metadata, s, target *txlog.Snapshot) error {
+	if s.Mapping() == target.Mapping() {
+		return nil
+	}
+	if target.Mapping() != txlog.MappingNone || s.Mapping() != txlog.MappingName {
+		return fmt.Errorf("%w: version %d has column mapping %q and the table now has %q, which cannot be turned back",
+			ErrUnsupported, target.Version(), target.Mapping(), s.Mapping())
+	}
+	old, err := target.Schema()
+	if err != nil {
+		return err
+	}
+	now, err := s.Schema()
+	if err != nil {
+		return err
+	}
+	sh := shape{schema: txlog.MatchPhysical(txlog.WithoutMapping(old), now), properties: out.Configuration}
+	sh.mapColumns(txlog.MappingName, func(name string) string { return name })
+	out.SchemaString = sh.schema.JSON()
+	return nil
+}

@@ -250,10 +250,6 @@ func restoredMetadata(s, target *txlog.Snapshot) (*txlog.Metadata, error) {
 	if err := checkRestoredProtocol(s.Protocol(), target.Protocol()); err != nil {
 		return nil, err
 	}
-	if s.Mapping() != target.Mapping() {
-		return nil, fmt.Errorf("%w: version %d has column mapping %q and the table now has %q, which cannot be turned back",
-			ErrUnsupported, target.Version(), target.Mapping(), s.Mapping())
-	}
 	now, out := s.Metadata(), *target.Metadata()
 	out.ID = now.ID
 	out.Configuration = maps.Clone(out.Configuration)
@@ -269,6 +265,9 @@ func restoredMetadata(s, target *txlog.Snapshot) (*txlog.Metadata, error) {
 		if v, ok := now.Configuration[k]; ok {
 			out.Configuration[k] = v
 		}
+	}
+	if err := remapped(&out, s, target); err != nil {
+		return nil, err
 	}
 	if out.SchemaString == now.SchemaString && out.Name == now.Name && out.Description == now.Description &&
 		slices.Equal(out.PartitionColumns, now.PartitionColumns) && maps.Equal(out.Configuration, now.Configuration) {

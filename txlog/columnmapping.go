@@ -124,6 +124,50 @@ func InheritMapping(s, old *Schema) *Schema {
 	return &Schema{Fields: fields}
 }
 
+// MatchPhysical is s, which has no mapping, with the ids and physical names of those columns of mapped that have the
+// names of s in files. Others stay without.
+func MatchPhysical(s, mapped *Schema) *Schema {
+	return &Schema{Fields: matchFields(s.Fields, mapped.Fields)}
+}
+
+func matchFields(fields, mapped []Field) []Field {
+	out := slices.Clone(fields)
+	for i, f := range out {
+		at := slices.IndexFunc(mapped, func(m Field) bool { return m.PhysicalName(MappingName) == f.Name })
+		if at < 0 {
+			continue
+		}
+		out[i].Metadata = maps.Clone(f.Metadata)
+		if out[i].Metadata == nil {
+			out[i].Metadata = map[string]json.RawMessage{}
+		}
+		for _, key := range []string{FieldIDKey, PhysicalNameKey} {
+			if raw, has := mapped[at].Metadata[key]; has {
+				out[i].Metadata[key] = raw
+			}
+		}
+		out[i].Type = matchType(f.Type, mapped[at].Type)
+	}
+	return out
+}
+
+func matchType(t, mapped *DataType) *DataType {
+	if t.Kind != mapped.Kind || !t.Nested() {
+		return t
+	}
+	out := *t
+	switch t.Kind {
+	case KindStruct:
+		out.Fields = matchFields(t.Fields, mapped.Fields)
+	case KindArray:
+		out.Element = matchType(t.Element, mapped.Element)
+	case KindMap:
+		out.Key, out.Value = matchType(t.Key, mapped.Key), matchType(t.Value, mapped.Value)
+	default:
+	}
+	return &out
+}
+
 func mappingKeys() []string { return []string{FieldIDKey, PhysicalNameKey, nestedIDsKey} }
 
 func withoutMapping(t *DataType) *DataType { return mapTypeFields(t, bareField) }

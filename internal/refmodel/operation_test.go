@@ -57,6 +57,8 @@ func (w *world) take(ctx context.Context, s step, e *expectation) error {
 		return w.vacuum(ctx, s, e)
 	case "restore":
 		return w.restore(ctx, s, e)
+	case "alter":
+		w.alter(ctx, s, e)
 	case "checkpoint":
 		e.got = w.tab.Log().Checkpoint(ctx, w.tab.Snapshot())
 	case "wait": // tombstones expire, logs do not
@@ -68,6 +70,30 @@ func (w *world) take(ctx context.Context, s step, e *expectation) error {
 		return fmt.Errorf("no step %q", s.kind)
 	}
 	return nil
+}
+
+// alter changes what the table is like, and no row.
+func (w *world) alter(ctx context.Context, s step, e *expectation) {
+	mapping := w.tab.Snapshot().Mapping()
+	var a table.Alter
+	switch s.pick % 4 {
+	case 0:
+		text := fmt.Sprint("step ", s.pick)
+		a.Comment = &text
+	case 1:
+		a.SetProperties = map[string]string{"delta.columnMapping.mode": "name"}
+		if mapping == txlog.MappingID {
+			e.err = table.ErrProperty
+		}
+	case 2: // away and back in one commit
+		a.RenameColumns = []table.RenameColumn{{Column: "s", To: "other"}, {Column: "other", To: "s"}}
+		if mapping == txlog.MappingNone {
+			e.err = table.ErrInvalidRequest
+		}
+	case 3:
+		a.SetProperties = map[string]string{"delta.enableInCommitTimestamps": "true"}
+	}
+	_, e.got = w.tab.Alter(ctx, w.eng, a)
 }
 
 // share decides between deletion vectors and rewritten files.

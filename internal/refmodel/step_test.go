@@ -22,7 +22,7 @@ func kinds() []string {
 	return []string{
 		"read", "append", "append", "append", "append again", "replace", "overwrite", "overwrite where", "overwrite partitions",
 		"overwrite schema", "merge", "merge", "merge", "merge", "delete", "delete", "delete all", "optimize", "zorder", "vacuum",
-		"restore", "restore", "checkpoint", "reopen", "evolve", "wait",
+		"restore", "restore", "checkpoint", "reopen", "evolve", "wait", "alter",
 	}
 }
 
