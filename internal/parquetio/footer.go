@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/lakectl/lakectl/internal/limits"
 )
@@ -110,7 +111,8 @@ const (
 
 	elementType, elementRepetition, elementName           = 1, 3, 4
 	elementChildren, elementConverted, elementID          = 5, 6, 9
-	elementLogical, logicalDecimal                        = 10, 5
+	elementPrecision, elementLogical, logicalDecimal      = 8, 10, 5
+	decimalPrecision                                      = 2
 	repetitionRepeated, convertedDecimal                  = 2, 5
 	groupColumns, groupRows                               = 1, 3
 	chunkFile, chunkMeta                                  = 1, 3
@@ -120,6 +122,9 @@ const (
 // columnDepthMax bounds the nesting of columns, far above what limits.SchemaDepth lets a table have: a list takes
 // three levels.
 const columnDepthMax = 250
+
+// decimalDigitsMax is what decimals of Delta, and of every engine, hold at most.
+const decimalDigitsMax = 38
 
 // once refuses a field that matters and comes a second time: decoders differ in which of the two they believe.
 func (f *footerWalk) once(seen *uint32, id int64) {
@@ -249,6 +254,11 @@ func (f *footerWalk) schema() {
 func (f *footerWalk) element() (leaf Leaf, children int64, group bool) {
 	var seen uint32
 	group = true
+	precision := func() {
+		if p := f.whole(); f.err == nil && (p < 1 || p > decimalDigitsMax) {
+			f.fail("a decimal of %d digits", p)
+		}
+	}
 	f.structure(1, func(id int64, kind byte) bool {
 		f.once(&seen, id)
 		switch {
@@ -264,10 +274,22 @@ func (f *footerWalk) element() (leaf Leaf, children int64, group bool) {
 			leaf.Decimal = leaf.Decimal || f.whole() == convertedDecimal
 		case id == elementID && kind == thriftI32:
 			leaf.FieldID, f.out.FieldIDs = f.whole(), true
+		case id == elementPrecision && kind == thriftI32 && leaf.Decimal:
+			precision()
 		case id == elementLogical && kind == thriftStruct:
-			f.structure(2, func(id int64, _ byte) bool {
-				leaf.Decimal = leaf.Decimal || id == logicalDecimal
-				return false
+			f.structure(2, func(id int64, kind byte) bool {
+				if id != logicalDecimal || kind != thriftStruct {
+					return false
+				}
+				leaf.Decimal = true
+				f.structure(3, func(id int64, kind byte) bool {
+					if id != decimalPrecision || kind != thriftI32 {
+						return false
+					}
+					precision()
+					return true
+				})
+				return true
 			})
 		default:
 			return f.pass(&seen, id)
@@ -276,6 +298,8 @@ func (f *footerWalk) element() (leaf Leaf, children int64, group bool) {
 	})
 	f.need("column", seen, elementName)
 	switch {
+	case !utf8.ValidString(leaf.Name):
+		f.fail("the name of a column is not UTF-8")
 	case group || f.err != nil:
 	case leaf.Physical < PhysicalBoolean || leaf.Physical > PhysicalFixedBytes:
 		f.fail("column of the unknown type %d", leaf.Physical)

@@ -301,3 +301,31 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A footer that is checked alone says the same as one that is decoded.
+func TestReadFooter(t *testing.T) {
+	b := write(t, everyKind(), everyKindRows(), Options{Codec: "snappy"})
+	footer, err := ReadFooter(bytes.NewReader(b), int64(len(b)), limits.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(bytes.NewReader(b), int64(len(b)), limits.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if footer.Rows != f.Rows() || footer.Groups != f.Groups() || len(footer.Leaves) != len(f.leaves) {
+		t.Errorf("%d rows, %d groups, %d leaves; want %d, %d, %d", footer.Rows, footer.Groups, len(footer.Leaves), f.Rows(), f.Groups(), len(f.leaves))
+	}
+	for i, leaf := range f.leaves {
+		if got := footer.Leaves[i]; got.Name != leaf.path[len(leaf.path)-1] || got.Depth != len(leaf.path) || got.FieldID != int64(leaf.FieldID) ||
+			got.Decimal != (leaf.Kind == KindDecimal) || got.repeated != (leaf.rep > 0) {
+			t.Errorf("leaf %d is %+v, want %+v", i, got, leaf)
+		}
+	}
+	few := limits.Default()
+	few.Columns = 2
+	var over *limits.Error
+	if _, err := ReadFooter(bytes.NewReader(b), int64(len(b)), few); !errors.As(err, &over) || over.Limit != "columns" {
+		t.Errorf("with two columns allowed: %v", err)
+	}
+}

@@ -7,8 +7,8 @@ import (
 
 // parquets are tables whose data file is not what its footer says.
 func parquets() map[string]func(f *fixture) {
-	one := []element{root(1), {"x", typeInt64, required, 0, false}}
-	text := []element{root(1), {"x", typeByteArray, required, 0, true}}
+	one := []element{root(1), column("x", typeInt64, required)}
+	text := []element{root(1), column("x", typeByteArray, required)}
 	// sound writes the pages of x = 1, 2, and lets lie change the footer.
 	sound := func(lie func(m *footer)) func(f *fixture) {
 		return func(f *fixture) {
@@ -73,16 +73,26 @@ func parquets() map[string]func(f *fixture) {
 		"zstd-bomb":        claims(one, page{pageData, 16, -1, 2, plain}, codecZstd, 2, zstdRun(nil, 0, 1<<30, 1<<30)),
 		"zstd-claims-less": claims(one, page{pageData, 16, -1, 2, plain}, codecZstd, 2, zstdRun(nil, 0, 1<<30, 16)),
 		"schema-cycle": sound(func(m *footer) {
-			m.schema = []element{root(1), {"x", -1, optional, math.MaxInt32, false}, {"y", typeInt64, required, 0, false}}
+			m.schema = []element{root(1), structure("x", math.MaxInt32), column("y", typeInt64, required)}
 		}),
-		"schema-children-minus": sound(func(m *footer) { m.schema = []element{root(-1), {"x", typeInt64, required, 0, false}} }),
+		"schema-children-minus": sound(func(m *footer) { m.schema = []element{root(-1), column("x", typeInt64, required)} }),
 		"depth": sound(func(m *footer) {
 			m.schema = []element{root(1)}
 			for range 200_000 {
-				m.schema = append(m.schema, element{"x", -1, optional, 1, false})
+				m.schema = append(m.schema, structure("x", 1))
 			}
-			m.schema = append(m.schema, element{"x", typeInt64, required, 0, false})
+			m.schema = append(m.schema, column("x", typeInt64, required))
 		}),
+		"decimal-digits": sound(func(m *footer) { m.schema[1].digits = 243 }),
+		"name-no-text":   sound(func(m *footer) { m.schema[1].name = "x\xff" }),
+		"bounds-no-text": func(f *fixture) {
+			p := newParquet()
+			body := append(binary.LittleEndian.AppendUint32(nil, 1), 'a')
+			c := p.column("x", typeByteArray, 1, int64(len(body)), body)
+			c.bound = "\xff\xfe"
+			f.data(schemaText, 1, p.close(footer{schema: text, rows: 1, groups: []rowGroup{{[]chunk{c}, 1}}}))
+			f.want("a")
+		},
 		"footer-length-lies": func(f *fixture) {
 			b := longs(1, 2)
 			f.data(schemaX, 2, append(binary.LittleEndian.AppendUint32(b[:len(b)-8:len(b)-8], math.MaxUint32), "PAR1"...))
@@ -119,7 +129,7 @@ func dictionary(claim int32, values []byte, rows int64, indexes []byte) func(f *
 		at, m := p.add(page{pageData, int64(len(indexes)), -1, int32(rows), rleDictionary}, indexes)
 		c := chunk{physical: typeInt64, path: []string{"x"}, values: rows, packed: n + m, loose: n + m, data: at, dict: dict, encodings: []int32{plain, rle, rleDictionary}}
 		f.data(schemaX, rows, p.close(footer{
-			schema: []element{root(1), {"x", typeInt64, required, 0, false}}, rows: rows, groups: []rowGroup{{[]chunk{c}, rows}},
+			schema: []element{root(1), column("x", typeInt64, required)}, rows: rows, groups: []rowGroup{{[]chunk{c}, rows}},
 		}))
 		if claim == 2 && rows > 2 {
 			f.count = int(rows)
@@ -131,7 +141,7 @@ func dictionary(claim int32, values []byte, rows int64, indexes []byte) func(f *
 func overlapping(f *fixture) {
 	p := newParquet()
 	c := p.longColumn("x", []int64{1, 2})
-	m := footer{schema: []element{root(2), {"x", typeInt64, required, 0, false}, {"y", typeInt64, required, 0, false}}, rows: 2}
+	m := footer{schema: []element{root(2), column("x", typeInt64, required), column("y", typeInt64, required)}, rows: 2}
 	other := c
 	other.path = []string{"y"}
 	m.groups = []rowGroup{{[]chunk{c, other}, 2}}
@@ -147,7 +157,7 @@ func wrongType(f *fixture) {
 	}
 	c := p.column("x", typeByteArray, 2, int64(len(body)), body)
 	f.data(schemaX, 2, p.close(footer{
-		schema: []element{root(1), {"x", typeByteArray, required, 0, true}}, rows: 2, groups: []rowGroup{{[]chunk{c}, 2}},
+		schema: []element{root(1), column("x", typeByteArray, required)}, rows: 2, groups: []rowGroup{{[]chunk{c}, 2}},
 	}))
 }
 
@@ -158,7 +168,7 @@ func badLevels(values int64, levels []byte) func(f *fixture) {
 		body := binary.LittleEndian.AppendUint64(levels, 7)
 		c := p.column("x", typeInt64, int(values), int64(len(body)), body)
 		f.data(schemaX, values, p.close(footer{
-			schema: []element{root(1), {"x", typeInt64, optional, 0, false}}, rows: values, groups: []rowGroup{{[]chunk{c}, values}},
+			schema: []element{root(1), column("x", typeInt64, optional)}, rows: values, groups: []rowGroup{{[]chunk{c}, values}},
 		}))
 	}
 }
@@ -173,6 +183,6 @@ func repeats(f *fixture) {
 	c := p.column("x", typeInt64, values, int64(len(body)), body)
 	c.path = []string{"x"}
 	f.data(`{"type":"struct","fields":[{"name":"x","type":{"type":"array","elementType":"long","containsNull":false},"nullable":true,"metadata":{}}]}`, 2, p.close(footer{
-		schema: []element{root(1), {"x", typeInt64, repeated, 0, false}}, rows: 2, groups: []rowGroup{{[]chunk{c}, 2}},
+		schema: []element{root(1), column("x", typeInt64, repeated)}, rows: 2, groups: []rowGroup{{[]chunk{c}, 2}},
 	}))
 }

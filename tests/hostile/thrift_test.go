@@ -94,7 +94,8 @@ type element struct {
 	physical   int // -1: a group
 	repetition int // -1: none, as at the root
 	children   int32
-	text       bool // UTF8
+	text       bool  // UTF8
+	digits     int32 // of a decimal; 0: none
 }
 
 // chunk is a column of a row group.
@@ -107,6 +108,7 @@ type chunk struct {
 	data, dict    int64 // offsets; dict 0: none
 	encodings     []int32
 	foreignFile   string
+	bound         string // smallest and largest value
 }
 
 type rowGroup struct {
@@ -139,6 +141,11 @@ func (f footer) bytes() []byte {
 		}
 		if e.text {
 			t.i32(6, 0)
+		}
+		if e.digits != 0 {
+			t.i32(6, 5)
+			t.i32(7, 0)
+			t.i32(8, e.digits)
 		}
 		t.end()
 	}
@@ -188,6 +195,13 @@ func (t *thrift) chunk(c chunk) {
 		t.i64(9, c.data)
 		if c.dict != 0 {
 			t.i64(11, c.dict)
+		}
+		if c.bound != "" {
+			t.object(12, func() {
+				t.i64(3, 0)
+				t.text(5, c.bound)
+				t.text(6, c.bound)
+			})
 		}
 	})
 	t.end()
@@ -256,14 +270,26 @@ func closeFooter(file, foot []byte, claimed int64) []byte {
 }
 
 // root is the first element of a schema.
-func root(children int32) element { return element{"schema", -1, -1, children, false} }
+func root(children int32) element {
+	return element{name: "schema", physical: -1, repetition: -1, children: children}
+}
+
+// column is a leaf of a schema.
+func column(name string, physical, repetition int) element {
+	return element{name: name, physical: physical, repetition: repetition, text: physical == typeByteArray}
+}
+
+// structure is a group of a schema.
+func structure(name string, children int32) element {
+	return element{name: name, physical: -1, repetition: optional, children: children}
+}
 
 // longs is a sound file with one required column x of whole numbers.
 func longs(values ...int64) []byte {
 	f := newParquet()
 	c := f.longColumn("x", values)
 	return f.close(footer{
-		schema: []element{root(1), {"x", typeInt64, required, 0, false}}, rows: int64(len(values)),
+		schema: []element{root(1), column("x", typeInt64, required)}, rows: int64(len(values)),
 		groups: []rowGroup{{[]chunk{c}, int64(len(values))}},
 	})
 }
