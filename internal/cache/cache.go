@@ -56,6 +56,8 @@ type Cache struct {
 	using  map[string]int      // name → users in this process
 	flight map[string]*fetch   // name → fetch under way
 	coming int64               // bytes of the fetches under way
+	kept   int64               // bytes at the last listing, and those fetched since
+	unseen int                 // fetches until the next listing
 	links  map[string]struct{} // names that have a link in use/
 }
 
@@ -292,6 +294,7 @@ func (c *Cache) arrived(size int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.coming -= size
+	c.kept += size
 }
 
 // land ends a fetch and wakes those who wait for it.
@@ -310,14 +313,24 @@ type kept struct {
 	used time.Time
 }
 
+// listEvery is how many fetches may pass without a listing of the folder while there is room by our own count, which
+// does not know what other processes fetch.
+const listEvery = 64
+
 // makeRoom removes the files used longest ago until size more bytes fit, and counts them as coming.
 func (c *Cache) makeRoom(size int64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.unseen > 0 && c.kept+c.coming+size <= c.max/2 {
+		c.unseen--
+		c.coming += size
+		return nil
+	}
 	files, total, err := c.list()
 	if err != nil {
 		return err
 	}
+	c.kept, c.unseen = total, listEvery
 	total += c.coming + size
 	for _, f := range files {
 		if total <= c.max {
@@ -330,6 +343,7 @@ func (c *Cache) makeRoom(size int64) error {
 			return fmt.Errorf("make room in the cache: %w", err)
 		}
 		total -= f.size
+		c.kept -= f.size
 	}
 	if total > c.max {
 		return &limits.Error{Limit: "cache_bytes", Value: total, Max: c.max, Setting: Setting}

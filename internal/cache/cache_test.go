@@ -391,3 +391,21 @@ func TestManyReadersAndLittleRoom(t *testing.T) {
 	}
 	wait.Wait()
 }
+
+// Most fetches do not list the folder, and the bound holds all the same, for two processes too.
+func TestBoundHoldsBetweenListings(t *testing.T) {
+	const size, bound = 1000, 50_000
+	store := mem.New("a")
+	dir := t.TempDir()
+	caches := []*cache.Cache{open(t, dir, bound), open(t, dir, bound)}
+	for i := range 300 {
+		read(t, caches[i%2], store, put(t, store, fmt.Sprintf("%d.parquet", i), size))()
+		entries, err := os.ReadDir(filepath.Join(dir, "files"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(entries); n*size > bound || i < 40 && n != i+1 {
+			t.Fatalf("%d files of %d bytes after %d fetches, the bound is %d", n, size, i+1, bound)
+		}
+	}
+}
