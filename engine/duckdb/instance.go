@@ -50,14 +50,18 @@ func (in *instance) files() string { return filepath.Join(in.dir, "files") }
 // stage is the folder in which the calls of a shared instance can write.
 func (in *instance) stage() string { return filepath.Join(in.dir, "stage") }
 
+func (in *instance) spill() string { return filepath.Join(in.dir, "spill") }
+
 // newInstance makes a database whose settings lock makes final.
 func (e *Engine) newInstance(ctx context.Context, k kind) (*instance, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	in := &instance{engine: e, kind: k, dir: filepath.Join(e.dir, "calls", clock.NewUUID(e.options.Rand))}
-	if err := os.MkdirAll(filepath.Join(in.dir, "spill"), 0o700); err != nil {
-		return nil, fmt.Errorf("create folder for temporary files: %w", err)
+	for _, dir := range []string{in.spill(), in.files(), in.stage()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("create folder for temporary files: %w", errors.Join(err, os.RemoveAll(in.dir)))
+		}
 	}
 	if err := in.start(ctx); err != nil {
 		in.close()
@@ -114,7 +118,7 @@ func (in *instance) configure() error {
 	for name, value := range map[string]string{
 		"threads":                          strconv.Itoa(threads),
 		"memory_limit":                     strconv.FormatInt(memory, 10) + "B",
-		"temp_directory":                   filepath.Join(in.dir, "spill"),
+		"temp_directory":                   in.spill(),
 		"autoinstall_known_extensions":     "false",
 		"autoload_known_extensions":        "false",
 		"allow_community_extensions":       "false",

@@ -2,7 +2,9 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -86,10 +88,10 @@ func (e *Engine) session(in *instance) (*session, error) {
 	return s, nil
 }
 
-// stage is a folder for files that the call writes; it goes with the session.
-func (s *session) stage() (string, error) {
+// stage is a folder for files that the call writes. They go with the session.
+func (s *session) stage() string {
 	s.staged = true
-	return s.in.stage(), os.Mkdir(s.in.stage(), 0o700)
+	return s.in.stage()
 }
 
 // link makes the files that were located readable by the call, under names of our own. Nothing else of the folders that
@@ -99,9 +101,6 @@ func (s *session) link() error {
 		return nil
 	}
 	s.links = make(map[string]string, len(s.names))
-	if err := os.Mkdir(s.in.files(), 0o700); err != nil {
-		return err
-	}
 	for path := range s.names {
 		// Never the same name again, since DuckDB might remember what it has seen under one, and none that begins
 		// another, since names are searched for in messages.
@@ -156,10 +155,19 @@ func (s *session) clear() bool {
 			return false
 		}
 	}
-	if s.links != nil && os.RemoveAll(s.in.files()) != nil {
-		return false
+	for _, link := range s.links {
+		if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
 	}
-	return !s.staged || os.RemoveAll(s.in.stage()) == nil
+	if !s.staged {
+		return true
+	}
+	entries, err := os.ReadDir(s.in.stage())
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(s.in.stage(), e.Name())))
+	}
+	return err == nil
 }
 
 // exec runs a statement whose rows do not matter.

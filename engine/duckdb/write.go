@@ -43,9 +43,7 @@ func (e *Engine) Write(ctx context.Context, q table.Query, w table.Write) ([]tab
 	}
 	defer b.session.close()
 	if stage == "" {
-		if stage, err = b.session.stage(); err != nil {
-			return nil, fmt.Errorf("create staging folder: %w", err)
-		}
+		stage = b.session.stage()
 	}
 	c := &copier{bound: b, write: w, stage: stage}
 	files, err := c.copy(ctx)
