@@ -258,12 +258,13 @@ func (w *world) open(ctx context.Context, v int, byTime bool) (*table.Table, err
 }
 
 // flushAt bounds the parts of one query.
-const flushAt = 24
+const flushAt = 8
 
 // part is one SELECT of the query that reads: of all rows, each with whether the condition is true, or of the rows for
 // which it is true in the files that it cannot rule out.
 type part struct {
 	tag   string
+	from  string // name of rel in the query
 	rel   table.Relation
 	state state
 	where cond
@@ -296,7 +297,12 @@ func (w *world) queue(ctx context.Context, tab *table.Table, v int, where cond) 
 	}
 	w.tally.skipped += report.SkippedByPartition + report.SkippedByStats
 	tag := fmt.Sprintf("q%d_v%d", len(w.parts), v)
-	w.parts = append(w.parts, part{tag, all, st, where, false}, part{tag + "_skip", some, st, where, true})
+	w.parts = append(w.parts, part{tag, tag, all, st, where, false})
+	skip := part{tag + "_skip", tag + "_skip", some, st, where, true}
+	if len(some.Files) == len(all.Files) { // the same files: one view will do
+		skip.from, skip.rel = tag, all
+	}
+	w.parts = append(w.parts, skip)
 	return nil
 }
 
@@ -320,11 +326,11 @@ func (w *world) flush(ctx context.Context) error {
 		where := p.where.sql(p.state.wide)
 		sql := "SELECT '" + p.tag + "' AS tag, " + columns
 		if p.skip {
-			sql += ", true AS m FROM " + p.tag + " AS t WHERE " + where
+			sql += ", true AS m FROM " + p.from + " AS t WHERE " + where
 		} else {
-			sql += ", (" + where + ") IS TRUE AS m FROM " + p.tag + " AS t"
+			sql += ", (" + where + ") IS TRUE AS m FROM " + p.from + " AS t"
 		}
-		q.Relations[p.tag] = p.rel
+		q.Relations[p.from] = p.rel
 		selects = append(selects, sql)
 		for _, r := range p.state.rows {
 			if m := p.where.eval(r, row{}, p.state.wide) == isTrue; m || !p.skip {
