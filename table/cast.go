@@ -57,7 +57,7 @@ func lossIn(expr string, from, to *txlog.DataType, depth int) string {
 	if from == nil {
 		return ""
 	}
-	name, _ := engineType(to)
+	name, _ := TypeSQL(to)
 	try := "TRY_CAST(" + expr + " AS " + name + ")"
 	switch to.Kind {
 	case txlog.KindByte, txlog.KindShort, txlog.KindInteger, txlog.KindLong:
@@ -156,7 +156,7 @@ func lossInTime(expr, try string, from, to *txlog.DataType) string {
 		if to.Kind != txlog.KindDate {
 			return "isinf(" + expr + ")"
 		}
-		name, _ := engineType(from)
+		name, _ := TypeSQL(from)
 		return "(isinf(" + expr + ") OR " + expr + " <> TRY_CAST(" + try + " AS " + name + "))"
 	case txlog.KindString:
 		infinite := "isinf(" + try + ")"

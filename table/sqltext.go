@@ -28,15 +28,15 @@ func qualified(alias, column string) string { return QuoteIdent(alias) + "." + Q
 
 // castTo is expr as a value of type t. A value that does not fit is an error of the engine.
 func castTo(expr string, t *txlog.DataType) string {
-	name, ok := engineType(t)
+	name, ok := TypeSQL(t)
 	if !ok {
 		return expr
 	}
 	return "CAST(" + expr + " AS " + name + ")"
 }
 
-// engineType is the SQL name of t; false where a cast is left to the engine's writer.
-func engineType(t *txlog.DataType) (string, bool) {
+// TypeSQL is the SQL name of t; false where a cast is left to the engine's writer.
+func TypeSQL(t *txlog.DataType) (string, bool) {
 	name, err := TypeText{}.SQL(t)
 	return name, err == nil
 }
