@@ -40,7 +40,7 @@ func tallied(t *testing.T, id string, floor int) *sim.Tally {
 // clean-up are TestR2Vacuum and TestR2CleanUp.
 func TestR2Pairs(t *testing.T) {
 	tally := tallied(t, "R2 pairs", ledger.At(10_000, 50_000, 100_000))
-	ops := logops.Operations()
+	ops := append(logops.Operations(), logops.RemoveUnread())
 	for i, a := range ops {
 		for _, b := range ops[i:] {
 			t.Run(a.Name+" and "+b.Name, func(t *testing.T) {
