@@ -49,7 +49,9 @@ func (t *Transaction) catchUp(ctx context.Context, now *Snapshot, first *Commit,
 		return nil, nil
 	}
 	newest := winners[len(winners)-1]
-	next, err := t.log.replayCommits(ctx, now, winners, &segment{version: newest.Version, began: began, date: first.date})
+	next, err := t.log.replayCommits(ctx, now, winners, &segment{
+		version: newest.Version, began: began, date: first.date, last: objectstore.Info{Modified: newest.modified},
+	})
 	if err != nil {
 		return nil, err
 	}

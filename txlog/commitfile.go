@@ -21,6 +21,7 @@ type Commit struct {
 	Actions   []Action    // all others, in the order of the file
 	date      time.Time   // the store's clock when it was read
 	etag      string      // of the object
+	modified  time.Time   // of the object
 }
 
 // inCommit is the commit's own time, nil where it has none.
@@ -63,7 +64,7 @@ func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, e
 
 // commitOf decodes a commit, or a compaction, which alone may be empty.
 func (l *Log) commitOf(v Version, body io.Reader, info objectstore.Info, compaction bool) (*Commit, error) {
-	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date, etag: info.ETag}
+	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date, etag: info.ETag, modified: info.Modified}
 	text := &blank{in: body}
 	var err error
 	if c.Info, c.Actions, err = decodeCommit(text, l.options.Limits); err != nil {

@@ -106,10 +106,11 @@ func (l *Log) checkWinner(c *Commit, g *listing, from Version, h *heard) error {
 }
 
 // continues tells whether the commit of s is the one that was read. Clean-up goes oldest first: then what follows it in
-// the same listing is as it was.
+// the same listing is as it was. Another commit in its place would be younger by the hour that clean-up spares; when ours
+// was created is known to the second, or from a reply that was not late.
 func (g *listing) continues(s *Snapshot) bool {
 	info, there := g.commits[s.version]
-	return there && info.Modified.Equal(s.created)
+	return there && info.Modified.Before(s.created.Add(freshFor))
 }
 
 // believe turns what a late answer has said about version v into doubt, unless the log, listed from v on, bears it out.

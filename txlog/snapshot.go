@@ -27,7 +27,7 @@ type Snapshot struct {
 	base      Version   // of the checkpoint that it was read from; -1 for none
 	loaded    time.Time // our clock before it was read
 	asOf      time.Time // the store's clock then; zero where no reply told
-	created   time.Time // of the version's commit, as a listing gave it; zero where the commit is gone
+	created   time.Time // of the version's commit by the store's clock, half an hour late at most; zero where the commit is gone
 }
 
 // Version is the version of the snapshot.
@@ -144,7 +144,7 @@ func (s *Snapshot) CheckReadable() error {
 			return corrupt("partition column: %w", err)
 		}
 	}
-	return nil
+	return checkTypeChanges(s.schema)
 }
 
 // CheckWritable tells whether we can write the table, with the errors of CheckReadable. Duties of a writer that are

@@ -332,3 +332,46 @@ func TestLongWorkCommitsBesideABusyTable(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
+
+// TestUpdateAfterARaceReadsWhatFollows: a snapshot that a commit or a lost race has left knows its commit, so bringing it
+// up to date reads the commits since and not the whole table again.
+func TestUpdateAfterARaceReadsWhatFollows(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lost %t", lost), func(t *testing.T) {
+			k := newLake(t)
+			counts := &countedReads{Store: k.store}
+			l := New(counts, "t", Options{Clock: k.clock, Rand: clock.SeededRand(2)})
+			x := staged(t, l, "x")
+			if lost {
+				appendOne(t, k.log)
+			}
+			done := mustCommit(t, x)
+			if done.Snapshot == nil {
+				t.Fatal("no snapshot")
+			}
+			appendOne(t, k.log)
+			counts.gets = 0
+			next, err := l.Update(t.Context(), done.Snapshot)
+			if err != nil || next.version != done.Version+1 || counts.gets != 1 {
+				t.Errorf("%+v after %d reads, %v", next, counts.gets, err)
+			}
+		})
+	}
+}
+
+// countedReads counts GETs.
+type countedReads struct {
+	objectstore.Store
+	gets int
+}
+
+func (c *countedReads) Get(ctx context.Context, key string, r objectstore.Range) (io.ReadCloser, objectstore.Info, error) {
+	c.gets++
+	return c.Store.Get(ctx, key, r)
+}
+
+func (c *countedReads) Put(ctx context.Context, key string, body objectstore.Body, cond objectstore.Condition) (objectstore.Info, error) {
+	info, err := c.Store.Put(ctx, key, body, cond)
+	info.Modified = time.Time{} // as S3 answers
+	return info, err
+}

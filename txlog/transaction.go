@@ -283,7 +283,7 @@ func (t *Transaction) after(ctx context.Context, now *Snapshot, c *settling, beg
 	if err != nil {
 		return nil
 	}
-	seg := &segment{version: c.version, began: began, date: info.Date, last: objectstore.Info{Modified: c.put.Modified}}
+	seg := &segment{version: c.version, began: began, date: info.Date, last: objectstore.Info{Modified: info.Modified}}
 	s, err := t.log.replayCommits(ctx, now, []*Commit{own}, seg)
 	if err != nil { // nothing after the commit point is an error: whoever needs the snapshot reads it
 		return nil
