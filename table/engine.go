@@ -107,6 +107,9 @@ type RelationFile struct {
 	Partition map[string]string // by logical column name, in the text form of the Delta protocol; "" is NULL
 	Deleted   *roaring64.Bitmap // physical rows to leave out; nil: none
 	Only      *roaring64.Bitmap // physical rows to keep, before Deleted; nil: all
+	// Stored names partition columns of the relation whose values stand in this file, under their own names, and not
+	// in Partition: change data files hold _change_type.
+	Stored []string
 }
 
 // External describes files outside any table.
@@ -123,6 +126,8 @@ type Write struct {
 	// engine's own scratch space: the caller deletes those files through WrittenFile.Store when done.
 	Store  objectstore.Store
 	Prefix string
+	// NamePrefix begins the names of files instead of "part-"; "" keeps that.
+	NamePrefix string
 	// Schema gives names, order and types of the columns, with physical names and field ids in its metadata.
 	Schema  *txlog.Schema
 	Mapping txlog.ColumnMapping

@@ -20,7 +20,8 @@ import (
 type group struct {
 	files  []int // indexes into Relation.Files
 	rows   rowFilter
-	legacy bool // timestamps without a zone mark (INT96), which mean UTC
+	legacy bool          // timestamps without a zone mark (INT96), which mean UTC
+	stored []txlog.Field // partition columns that these files hold themselves
 }
 
 // rowFilter says which rows of a file count.
@@ -151,12 +152,22 @@ func (r *reader) groups(ctx context.Context) ([]group, error) {
 	var groups []group
 	for i, f := range r.relation.Files {
 		g := group{rows: allRows, legacy: legacy[r.paths[i]]}
+		for _, name := range f.Stored {
+			column, err := r.relation.Schema.Lookup(name)
+			if err != nil {
+				return nil, fmt.Errorf("column %s: %w", name, err)
+			}
+			g.stored = append(g.stored, *column)
+		}
 		if f.Only != nil {
 			g.rows = someRowsKept
 		} else if f.Deleted != nil && !f.Deleted.IsEmpty() {
 			g.rows = someRowsDeleted
 		}
-		at := slices.IndexFunc(groups, func(o group) bool { return o.rows == g.rows && o.legacy == g.legacy })
+		at := slices.IndexFunc(groups, func(o group) bool {
+			return o.rows == g.rows && o.legacy == g.legacy &&
+				slices.EqualFunc(o.stored, g.stored, func(a, b txlog.Field) bool { return a.Name == b.Name })
+		})
 		if at < 0 {
 			at = len(groups)
 			groups = append(groups, g)
@@ -220,17 +231,8 @@ func (r *reader) read(ctx context.Context, number int, g group) (string, error) 
 
 // source is the call of read_parquet over the files of a group.
 func (r *reader) source(g group) (string, error) {
-	paths := make([]string, len(g.files))
-	for i, f := range g.files {
-		paths[i] = r.paths[f]
-	}
-	var entries []string
+	var entries, stored []string
 	for i, f := range r.fields {
-		text := table.TypeText{Mapping: r.relation.Mapping, Plain: g.legacy, Void: true}
-		sql, err := text.SQL(f.Type)
-		if err != nil {
-			return "", fmt.Errorf("column %s: %w", f.Name, err)
-		}
 		key := table.QuoteString(f.PhysicalName(r.relation.Mapping))
 		if r.relation.Mapping == txlog.MappingID {
 			id, ok := f.FieldID()
@@ -239,13 +241,52 @@ func (r *reader) source(g group) (string, error) {
 			}
 			key = strconv.Itoa(id)
 		}
-		entries = append(entries, fmt.Sprintf("%s: {name: 'c%d', type: %s, default_value: NULL}", key, i, table.QuoteString(sql)))
+		entry, err := r.entry(g, key, i, f)
+		if err != nil {
+			return "", err
+		}
+		entries = append(entries, entry)
+	}
+	for i, f := range g.stored {
+		entry, err := r.entry(g, table.QuoteString(f.Name), len(r.fields)+i, f)
+		if err != nil {
+			return "", err
+		}
+		stored = append(stored, entry)
+	}
+	if r.relation.Mapping != txlog.MappingID || len(stored) == 0 {
+		return r.parquet(g, slices.Concat(entries, stored)), nil
+	}
+	// One call finds columns by id or by name, never both: the columns without an id come from a second one.
+	columns := "a.*"
+	for i := range g.stored {
+		columns += ", b.c" + strconv.Itoa(len(r.fields)+i)
+	}
+	return "(SELECT " + columns + ", a.file_index, a.file_row_number FROM " + r.parquet(g, entries) + " a JOIN " + r.parquet(g, stored) +
+		" b ON a.file_index = b.file_index AND a.file_row_number = b.file_row_number)", nil
+}
+
+// entry says where read_parquet finds a column, what it calls it and what type it has.
+func (r *reader) entry(g group, key string, number int, f txlog.Field) (string, error) {
+	text := table.TypeText{Mapping: r.relation.Mapping, Plain: g.legacy, Void: true}
+	sql, err := text.SQL(f.Type)
+	if err != nil {
+		return "", fmt.Errorf("column %s: %w", f.Name, err)
+	}
+	return fmt.Sprintf("%s: {name: 'c%d', type: %s, default_value: NULL}", key, number, table.QuoteString(sql)), nil
+}
+
+// parquet calls read_parquet over the files of a group, with these entries of its schema.
+func (r *reader) parquet(g group, entries []string) string {
+	paths := make([]string, len(g.files))
+	for i, f := range g.files {
+		paths[i] = r.paths[f]
 	}
 	schema := ""
 	if len(entries) > 0 {
 		schema = ", schema = MAP {" + strings.Join(entries, ", ") + "}"
 	}
-	return "read_parquet(" + r.session.fileList(paths) + ", hive_partitioning = false" + schema + ")", nil
+	return "read_parquet(" + r.session.fileList(paths) + ", hive_partitioning = false" + schema + ")"
 }
 
 // items are the output columns, in the order of the schema.
@@ -255,7 +296,10 @@ func (r *reader) items(g group, lookup string) []string {
 	for _, f := range r.relation.Schema.Fields {
 		var sql string
 		part := slices.IndexFunc(r.parts, func(p partitionColumn) bool { return p.name == f.Name })
+		stored := slices.IndexFunc(g.stored, func(s txlog.Field) bool { return s.Name == f.Name })
 		switch bad := unreadable(f.Type); {
+		case stored >= 0:
+			sql = "r.c" + strconv.Itoa(len(r.fields)+stored)
 		case part >= 0:
 			sql = r.constantItem(g, part)
 		case f.Type.Kind == txlog.KindVoid:

@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func (u *uploader) put(ctx context.Context, f written) (table.WrittenFile, error
 	defer func() { _ = body.Close() }()
 	folder := u.write.Prefix + u.folder(f.partition)
 	for attempt := 1; ; attempt++ {
-		key := folder + "part-" + clock.NewUUID(u.engine.options.Rand) + ".parquet"
+		key := folder + cmp.Or(u.write.NamePrefix, "part-") + clock.NewUUID(u.engine.options.Rand) + ".parquet"
 		u.mu.Lock()
 		u.keys = append(u.keys, key)
 		u.mu.Unlock()
