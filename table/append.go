@@ -132,6 +132,7 @@ func writeMetrics(c *Change) map[string]string {
 			m["numDeletedRows"] = metric(c.result.RowsDeleted)
 		}
 		m["numCopiedRows"] = metric(c.result.RowsCopied)
+		m["numAddedChangeFiles"] = metric(int64(len(c.feed)))
 	}
 	return m
 }

@@ -33,6 +33,7 @@ type Change struct {
 	mask     []maskedFile   // base files that keep their data and get a new deletion vector, ascending
 	fresh    []WrittenFile  // files of new rows
 	copied   []WrittenFile  // files of rows that only moved
+	feed     []WrittenFile  // change data files
 	txns     []txlog.Txn
 	fences   []func(*txlog.Snapshot) error
 	reads    readSet
@@ -320,7 +321,7 @@ func (c *Change) Discard(ctx context.Context) error {
 	}
 	c.state = changeDiscarded
 	keys := make([]string, 0, len(c.fresh)+len(c.copied)+1)
-	for _, w := range slices.Concat(c.fresh, c.copied) {
+	for _, w := range slices.Concat(c.fresh, c.copied, c.feed) {
 		keys = append(keys, w.Key)
 	}
 	for _, m := range c.mask {
@@ -337,7 +338,7 @@ func (c *Change) Discard(ctx context.Context) error {
 	return nil
 }
 
-// actions lists what the commit holds besides commitInfo: metadata, removes, adds, txns.
+// actions lists what the commit holds besides commitInfo: metadata, removes, adds, change data, txns.
 func (c *Change) actions() []txlog.Action {
 	now := c.t.opts.Log.Clock.Now().UnixMilli()
 	out := slices.Clone(c.first)
@@ -350,6 +351,9 @@ func (c *Change) actions() []txlog.Action {
 	}
 	for _, w := range slices.Concat(c.fresh, c.copied) {
 		out = append(out, c.shape.add(c.t, w, now))
+	}
+	for _, w := range c.feed {
+		out = append(out, c.shape.cdc(c.t, w))
 	}
 	for i := range c.txns {
 		txn := c.txns[i]

@@ -3,26 +3,31 @@ package table
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// The columns that a relation of changes adds. Protocol: "Reader Requirements for Change Data Feed".
+// The columns that a relation of changes adds. Protocol: "Reader Requirements for AddCDCFile".
 const (
-	ChangeTypeColumn      = "_change_type" // insert or delete
-	CommitVersionColumn   = "_commit_version"
-	CommitTimestampColumn = "_commit_timestamp"
+	ChangeTypeColumn      = txlog.ChangeTypeColumn
+	CommitVersionColumn   = txlog.CommitVersionColumn
+	CommitTimestampColumn = txlog.CommitTimestampColumn
 )
 
 // ChangesRelation gives the rows that came and went in the versions after from, up to and including to, with the
-// schema of to and the three columns above. An update is a delete and an insert.
+// schema of to and the three columns above. An update is a delete and an insert. It works on every table, whether its
+// change data feed is on or not; [Table.ChangeFeed] is the feed.
 //
-// Protocol: "Change Data Feed", derived from add, remove and deletion vectors: rows that only moved (dataChange
-// false) are no change; a file with a new deletion vector changed only in the rows between the two.
+// Shape:    each file holds changes of one type, and names the rows by their place in the table's own files.
+// Protocol: derived from add, remove and deletion vectors, also where a commit has change data files: rows that only
+// moved (dataChange false) are no change; a file with a new deletion vector changed only in the rows between the two.
+// A copied row leaves one file and comes in another.
 // Errors:   ErrInvalidRequest for an empty or unknown range; txlog.ErrHistoryGone; ErrSchemaMismatch when a column of
-// the range is missing or has another type in to; ErrUnsupported for commits that carry change data files.
+// the range is missing or has another type in to.
 // Cost:     a GET for each commit of the range and for each deletion vector in it.
 func (t *Table) ChangesRelation(ctx context.Context, from, to txlog.Version) (Relation, error) {
 	rel, err := t.changesRelation(ctx, from, to)
@@ -50,13 +55,20 @@ func (t *Table) changesRelation(ctx context.Context, from, to txlog.Version) (Re
 	if err != nil {
 		return Relation{}, err
 	}
-	f := &feed{t: t, schema: schema, mapping: end.Mapping(), partitionBy: end.PartitionColumns()}
+	f := &feed{t: t, schema: schema, mapping: end.Mapping(), partitionBy: end.PartitionColumns(), derived: true}
 	for v := from + 1; v <= to; v++ {
 		c, err := t.log.ReadCommit(ctx, v)
 		if err != nil {
 			return Relation{}, fmt.Errorf("read version %d: %w", v, err)
 		}
-		if err := f.commit(ctx, c, from); err != nil {
+		for _, a := range c.Actions {
+			if m, ok := a.(*txlog.Metadata); ok {
+				if err := f.compare(ctx, m, from); err != nil {
+					return Relation{}, fmt.Errorf("version %d: %w", v, err)
+				}
+			}
+		}
+		if err := f.commit(ctx, c); err != nil {
 			return Relation{}, fmt.Errorf("version %d: %w", v, err)
 		}
 	}
@@ -70,6 +82,7 @@ type feed struct {
 	mapping     txlog.ColumnMapping
 	partitionBy []string
 	files       []RelationFile
+	derived     bool // change data files do not count, nor what only they promise
 	compared    bool // the schema at the start of the range was compared
 }
 
@@ -96,18 +109,17 @@ func (f *feed) relation() (Relation, error) {
 }
 
 // commit adds what one commit changed.
-func (f *feed) commit(ctx context.Context, c *txlog.Commit, from txlog.Version) error {
+func (f *feed) commit(ctx context.Context, c *txlog.Commit) error {
+	if !f.derived {
+		if recorded, err := f.recorded(ctx, c); err != nil || recorded {
+			return err
+		}
+	}
 	removes := map[string]*txlog.Remove{}
 	adds := map[string]*txlog.Add{}
 	var order []string
 	for _, a := range c.Actions {
 		switch a := a.(type) {
-		case *txlog.CDC:
-			return fmt.Errorf("%w: reading change data files", ErrUnsupported)
-		case *txlog.Metadata:
-			if err := f.compare(ctx, a, from); err != nil {
-				return err
-			}
 		case *txlog.Remove:
 			if a.DataChange {
 				removes[a.Path] = a
@@ -140,13 +152,13 @@ func (f *feed) commit(ctx context.Context, c *txlog.Commit, from txlog.Version) 
 func (f *feed) file(ctx context.Context, c *txlog.Commit, remove *txlog.Remove, add *txlog.Add) error {
 	switch {
 	case remove == nil:
-		return f.whole(ctx, c, "insert", add.Path, add.Size, add.PartitionValues, add.DeletionVector)
+		return f.whole(ctx, c, txlog.ChangeInsert, add.Path, add.Size, add.PartitionValues, add.DeletionVector)
 	case add == nil:
 		size := int64(-1)
 		if remove.Size != nil {
 			size = *remove.Size
 		}
-		return f.whole(ctx, c, "delete", remove.Path, size, remove.PartitionValues, remove.DeletionVector)
+		return f.whole(ctx, c, txlog.ChangeDelete, remove.Path, size, remove.PartitionValues, remove.DeletionVector)
 	}
 	before, err := f.vector(ctx, remove.DeletionVector)
 	if err != nil {
@@ -159,7 +171,7 @@ func (f *feed) file(ctx context.Context, c *txlog.Commit, remove *txlog.Remove, 
 	for _, part := range []struct {
 		kind string
 		rows *roaring64.Bitmap
-	}{{"delete", roaring64.AndNot(after, before)}, {"insert", roaring64.AndNot(before, after)}} {
+	}{{txlog.ChangeDelete, roaring64.AndNot(after, before)}, {txlog.ChangeInsert, roaring64.AndNot(before, after)}} {
 		if part.rows.IsEmpty() {
 			continue
 		}
@@ -208,7 +220,7 @@ func (f *feed) describe(ctx context.Context, c *txlog.Commit, kind, path string,
 	if size < 0 {
 		info, err := f.t.Store().Head(ctx, key)
 		if err != nil {
-			return RelationFile{}, fmt.Errorf("size of a removed file: %w", err)
+			return RelationFile{}, fmt.Errorf("size of a removed file: %w", gone(err))
 		}
 		size = info.Size
 	}
@@ -222,9 +234,9 @@ func (f *feed) describe(ctx context.Context, c *txlog.Commit, kind, path string,
 	return RelationFile{Store: f.t.Store(), Key: key, Size: size, Partition: values}, nil
 }
 
-// compare refuses a range over which a column was renamed, dropped or retyped.
+// compare refuses a range over which the columns changed, at a commit of the range and at its start.
 func (f *feed) compare(ctx context.Context, m *txlog.Metadata, from txlog.Version) error {
-	if err := f.fits(m.SchemaString); err != nil {
+	if err := f.fits(m); err != nil {
 		return err
 	}
 	if f.compared || from < 0 {
@@ -235,13 +247,18 @@ func (f *feed) compare(ctx context.Context, m *txlog.Metadata, from txlog.Versio
 	if err != nil {
 		return fmt.Errorf("schema of version %d: %w", from, err)
 	}
-	return f.fits(s.Metadata().SchemaString)
+	return f.fits(s.Metadata())
 }
 
-func (f *feed) fits(schemaString string) error {
-	old, err := txlog.ParseSchema(schemaString)
+// fits refuses a metaData whose rows cannot be read with the columns of the end of the range: columns may come, and
+// nothing else may happen to them.
+func (f *feed) fits(m *txlog.Metadata) error {
+	old, err := txlog.ParseSchema(m.SchemaString)
 	if err != nil {
 		return err
+	}
+	if !slices.EqualFunc(m.PartitionColumns, f.partitionBy, strings.EqualFold) {
+		return fmt.Errorf("%w: the partition columns changed from %v to %v", ErrSchemaMismatch, orEmpty(m.PartitionColumns), orEmpty(f.partitionBy))
 	}
 	for _, o := range old.Fields {
 		n, err := f.schema.Lookup(o.Name)
@@ -252,6 +269,8 @@ func (f *feed) fits(schemaString string) error {
 			return fmt.Errorf("%w: column %q changed from %s to %s", ErrSchemaMismatch, o.Name, o.Type.SQL(), n.Type.SQL())
 		case n.PhysicalName(f.mapping) != o.PhysicalName(f.mapping):
 			return fmt.Errorf("%w: column %q was replaced by another of its name", ErrSchemaMismatch, o.Name)
+		case !f.derived && o.Nullable && !n.Nullable:
+			return fmt.Errorf("%w: column %q could be NULL and now has to have a value", ErrSchemaMismatch, o.Name)
 		}
 	}
 	return nil

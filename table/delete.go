@@ -67,7 +67,7 @@ func deleteMetrics(c *Change) map[string]string {
 		"numDeletionVectorsAdded": metric(int64(len(c.mask))),
 		"numRemovedBytes":         metric(c.droppedBytes()),
 		"numAddedBytes":           metric(bytesOf(c.copied)),
-		"numAddedChangeFiles":     "0",
+		"numAddedChangeFiles":     metric(int64(len(c.feed))),
 	}
 	if c.result.RowsDeleted >= 0 {
 		m["numDeletedRows"] = metric(c.result.RowsDeleted)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -115,7 +117,7 @@ func (t *Table) prepareMerge(ctx context.Context, eng Engine, m Merge) (*Change,
 		return c, err
 	}
 	c.reads.whole = readsTable(t, m.Source)
-	r := &merging{Merge: m, c: c, eng: eng}
+	r := &merging{Merge: m, c: c, eng: eng, deletes: map[int]*roaring64.Bitmap{}}
 	defer r.close(ctx)
 	if err := r.run(ctx); err != nil {
 		return nil, c.abandon(ctx, err)
@@ -166,14 +168,16 @@ type merging struct {
 	c   *Change
 	eng Engine
 
-	fields  []txlog.Field // columns of the source
-	source  *scratch      // its rows, with sourceRowColumn
-	equal   []equality    // spelled as in target and source schema
-	clauses []mergeClause // by the number that the match carries
-	files   []int         // target files that may match
-	orphans orphans       // changed rows without a source
-	match   *scratch      // (file, row, source row, clause, changes); see matchSchema
-	changed *scratch      // rows of match that were in doubt and do change
+	fields  []txlog.Field             // columns of the source
+	source  *scratch                  // its rows, with sourceRowColumn
+	equal   []equality                // spelled as in target and source schema
+	clauses []mergeClause             // by the number that the match carries
+	files   []int                     // target files that may match
+	orphans orphans                   // changed rows without a source
+	match   *scratch                  // (file, row, source row, clause, changes); see matchSchema
+	changed *scratch                  // rows of match that were in doubt and do change
+	deletes map[int]*roaring64.Bitmap // rows that a clause deletes, by file of the base
+	images  []RelationFile            // new rows for the change data feed
 }
 
 // orphans counts target rows that match no source row and change.
@@ -208,7 +212,11 @@ func (r *merging) run(ctx context.Context) error {
 		if err := r.writeImages(ctx, found); err != nil {
 			return err
 		}
+		left := c.leaving(found)
 		if _, err := c.removeRows(ctx, r.eng, found, r.RewriteShare); err != nil {
+			return err
+		}
+		if err := r.recordChanges(ctx, left); err != nil {
 			return err
 		}
 	}
@@ -298,7 +306,7 @@ func mergeMetrics(c *Change, o orphans, milliseconds int64) map[string]string {
 		"numTargetDeletionVectorsAdded":          metric(int64(len(c.mask))),
 		"numTargetDeletionVectorsRemoved":        metric(c.droppedVectors()),
 		"numTargetDeletionVectorsUpdated":        metric(c.updatedVectors()),
-		"numTargetChangeFilesAdded":              "0",
+		"numTargetChangeFilesAdded":              metric(int64(len(c.feed))),
 		"scanTimeMs":                             metric(milliseconds),
 	}
 }

@@ -241,6 +241,7 @@ func (r *merging) readPairs(ctx context.Context) (p *pairs, err error) {
 			bitmap(p.doubt, int(file)).Add(uint64(pos))
 		case r.clauses[clause].Do == DoDelete:
 			p.deleted++
+			bitmap(r.deletes, r.files[file]).Add(uint64(pos))
 			r.orphans.deleted += r.orphan(clause)
 		default:
 			p.updated++

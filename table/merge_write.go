@@ -7,10 +7,13 @@ import (
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/lakectl/lakectl/txlog"
 )
 
-// writeImages stages the inserted rows and the new images of updated rows, in one statement. Target columns are read
-// only where an update keeps or uses them, and only of files with a row that changes.
+// writeImages stages the inserted rows and the new images of updated rows: in one statement, or in one for each kind
+// where a change data feed must tell them apart. Target columns are read only where an update keeps or uses them, and
+// only of files with a row that changes.
 func (r *merging) writeImages(ctx context.Context, found map[int]*roaring64.Bitmap) error {
 	if r.c.result.RowsInserted+r.c.result.RowsUpdated == 0 {
 		return nil
@@ -24,9 +27,32 @@ func (r *merging) writeImages(ctx context.Context, found map[int]*roaring64.Bitm
 			return err
 		}
 	}
+	kinds := [][]Do{{DoUpdate, DoInsert}}
+	if r.c.recordsChanges() {
+		kinds = [][]Do{{DoUpdate}, {DoInsert}}
+	}
+	for _, kind := range kinds {
+		if err := r.writeKind(ctx, kind, rel, pair); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeKind stages the new rows of clauses that do one of these. pair is FROM match JOIN target, where an update needs
+// the target, and rel the target in it.
+func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair string) error {
 	var parts []string
+	rows := map[Do]int64{DoUpdate: r.c.result.RowsUpdated, DoInsert: r.c.result.RowsInserted}
+	var all int64
+	for _, do := range kind {
+		all += rows[do]
+	}
+	if all == 0 {
+		return nil
+	}
 	for i, cl := range r.clauses {
-		if cl.Do == DoDelete || cl.Do == DoUpdate && r.c.result.RowsUpdated == 0 || cl.Do == DoInsert && r.c.result.RowsInserted == 0 {
+		if !slices.Contains(kind, cl.Do) || rows[cl.Do] == 0 {
 			continue
 		}
 		from := r.sourceSQL(" JOIN ")
@@ -44,10 +70,41 @@ func (r *merging) writeImages(ctx context.Context, found map[int]*roaring64.Bitm
 		return fmt.Errorf("write new rows: %w", err)
 	}
 	r.c.addFresh(files)
-	if got, want := rowsOf(files), r.c.result.RowsInserted+r.c.result.RowsUpdated; got != want {
-		return fmt.Errorf("write new rows: engine wrote %d rows for %d matches", got, want)
+	if got := rowsOf(files); got != all {
+		return fmt.Errorf("write new rows: engine wrote %d rows for %d matches", got, all)
+	}
+	if len(kind) == 1 {
+		r.images = append(r.images, newImages(changeOf(kind[0]), files)...)
 	}
 	return nil
+}
+
+// changeOf is what the change data feed calls the new rows of a clause.
+func changeOf(do Do) string {
+	if do == DoUpdate {
+		return txlog.ChangePostimage
+	}
+	return txlog.ChangeInsert
+}
+
+// recordChanges stages the change data files of a merge. left are the rows of the target that leave it. A merge that
+// only inserts, or only takes whole files away besides, needs none.
+func (r *merging) recordChanges(ctx context.Context, left map[int]*roaring64.Bitmap) error {
+	if left == nil || r.c.result.RowsUpdated == 0 && !r.c.partial() {
+		return nil
+	}
+	deleted, err := r.c.oldImages(txlog.ChangeDelete, r.deletes)
+	if err != nil {
+		return err
+	}
+	for i, rows := range r.deletes {
+		left[i].AndNot(rows)
+	}
+	updated, err := r.c.oldImages(txlog.ChangePreimage, left)
+	if err != nil {
+		return err
+	}
+	return r.c.writeFeed(ctx, r.eng, slices.Concat(deleted, updated, r.images))
 }
 
 // changing is the pairs of the match with the target files that have a row in found.

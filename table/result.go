@@ -32,6 +32,7 @@ type Result struct {
 	FilesAdded            int `json:"files_added"`
 	FilesRemoved          int `json:"files_removed"`
 	DeletionVectors       int `json:"deletion_vectors"` // files that got a new deletion vector
+	ChangeFiles           int `json:"change_files"`     // files written for the change data feed
 
 	BytesRead    int64 `json:"bytes_read"` // sizes of the data files that were opened: an upper bound
 	BytesWritten int64 `json:"bytes_written"`

@@ -58,9 +58,13 @@ func (c *Change) deleteWhere(ctx context.Context, eng Engine, where, zone string
 	if err != nil {
 		return err
 	}
+	left := c.leaving(found)
 	n, err := c.removeRows(ctx, eng, found, share)
+	if err != nil {
+		return err
+	}
 	c.result.RowsDeleted += n
-	return err
+	return c.recordDeletes(ctx, eng, left)
 }
 
 // removeRows plans the removal of the found rows: a file without rows left only leaves; a file that loses more than

@@ -35,7 +35,7 @@ func (d Design) Features() []string {
 	}
 	need(on("delta.appendOnly"), FeatureAppendOnly)
 	need(hasConstraints(d.Properties), FeatureCheckConstraints)
-	need(on("delta.enableChangeDataFeed"), FeatureChangeDataFeed)
+	need(RecordsChanges(d.Properties), FeatureChangeDataFeed)
 	need(mapped(), FeatureColumnMapping)
 	need(on("delta.enableDeletionVectors"), FeatureDeletionVectors)
 	need(strings.EqualFold(d.Properties["delta.checkpointPolicy"], "v2"), FeatureV2Checkpoint)
@@ -149,6 +149,9 @@ func (d Design) check() error {
 	}
 	if err := d.Schema.CheckKnown(); err != nil {
 		return err
+	}
+	if name, reserved := feedColumn(d.Schema); reserved && RecordsChanges(d.Properties) {
+		return fmt.Errorf("column %q has a name that the change data feed (%s) needs for itself", name, changeFeedKey)
 	}
 	if _, err := mappingOf(d.Properties); err != nil {
 		return err

@@ -20,8 +20,8 @@ func activeRefusals(m *Metadata, schema *Schema) []string {
 			active(FeatureCheckConstraints, key+": "+expression)
 		}
 	}
-	if isTrue(m.Configuration, "delta.enableChangeDataFeed") || isTrue(m.Configuration, "delta.enableChangeDataCapture") {
-		active(FeatureChangeDataFeed, "delta.enableChangeDataFeed is true")
+	if name, reserved := feedColumn(schema); reserved && RecordsChanges(m.Configuration) {
+		active(FeatureChangeDataFeed, "column "+name+" has a name that the feed needs")
 	}
 	if isTrue(m.Configuration, "delta.enableRowTracking") {
 		active(FeatureRowTracking, "delta.enableRowTracking is true")

@@ -65,8 +65,9 @@ func TestActiveDutiesRefuseWrites(t *testing.T) {
 	}{
 		"plain":           {schema: column("")},
 		"constraint":      {schema: column(""), properties: map[string]string{"delta.constraints.positive": "id > 0"}, want: "id > 0"},
-		"change feed":     {schema: column(""), properties: map[string]string{"delta.enableChangeDataFeed": "true"}, want: FeatureChangeDataFeed},
-		"feed off":        {schema: column(""), properties: map[string]string{"delta.enableChangeDataFeed": "false"}},
+		"change feed":     {schema: column(""), properties: map[string]string{"delta.enableChangeDataFeed": "true"}},
+		"feed column":     {schema: strings.Replace(column(""), `"id"`, `"_Change_Type"`, 1), properties: map[string]string{"delta.enableChangeDataCapture": "true"}, want: "_Change_Type"},
+		"feed off":        {schema: strings.Replace(column(""), `"id"`, `"_change_type"`, 1), properties: map[string]string{"delta.enableChangeDataFeed": "false"}},
 		"invariant":       {schema: column(`"delta.invariants":"{\"expression\":{\"expression\":\"id > 3\"}}"`), want: "id > 3"},
 		"generated":       {schema: column(`"delta.generationExpression":"a + 1"`), want: "a + 1"},
 		"identity":        {schema: column(`"delta.identity.start":1,"delta.identity.step":1`), want: FeatureIdentityColumns},
@@ -116,7 +117,8 @@ func TestDefaultProtocol(t *testing.T) {
 		"no vectors": {columns: "id bigint", properties: map[string]string{"delta.enableDeletionVectors": "false"}, reader: 1},
 		"ntz":        {columns: "id timestamp_ntz", properties: map[string]string{"delta.enableDeletionVectors": "false"}, reader: 3, features: []string{"appendOnly", "invariants", "timestampNtz"}},
 		"in-commit":  {columns: "id bigint", properties: map[string]string{"delta.enableDeletionVectors": "false", "delta.enableInCommitTimestamps": "true"}, reader: 1, features: []string{"appendOnly", "inCommitTimestamp", "invariants"}},
-		"feed":       {columns: "id bigint", properties: map[string]string{"delta.enableChangeDataFeed": "true"}, bad: ErrUnsupportedFeature},
+		"feed":       {columns: "id bigint", properties: map[string]string{"delta.enableChangeDataFeed": "true"}, reader: 3, features: []string{"appendOnly", "changeDataFeed", "deletionVectors", "invariants"}},
+		"old feed":   {columns: "id bigint", properties: map[string]string{"delta.enableChangeDataCapture": "true", "delta.enableDeletionVectors": "false"}, reader: 1},
 		"nested":     {columns: "id array<int>, x int", partition: []string{"id"}, bad: ErrUnsupportedType},
 	} {
 		t.Run(name, func(t *testing.T) {
