@@ -7,6 +7,8 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -129,6 +131,7 @@ func TestWritesSurviveAFaultAtEveryCall(t *testing.T) {
 		},
 		[]string{"1 a x", "2 b x", "3 c y"},
 	}
+	writes["feed merge"], writes["feed delete"] = writes["merge"], writes["delete"] // with change data files
 	before := []string{"1 a x", "2 b x", "3 c y"}
 	for name, w := range writes {
 		slices.Sort(w.after)
@@ -141,7 +144,9 @@ func TestWritesSurviveAFaultAtEveryCall(t *testing.T) {
 				}
 				for at := int64(0); ; at += stride {
 					l := &lake{t: t, store: mem.New(fmt.Sprint(t.Name(), at)), eng: eng, path: "silver/orders"}
-					tab := l.create("id bigint, v string, p string", table.Create{PartitionBy: []string{"p"}})
+					tab := l.create("id bigint, v string, p string", table.Create{PartitionBy: []string{"p"}, Properties: map[string]string{
+						"delta.enableChangeDataFeed": strconv.FormatBool(strings.HasPrefix(name, "feed")),
+					}})
 					l.append(tab, values("id, v, p", "(1, 'a', 'x')", "(2, 'b', 'x')", "(3, 'c', 'y')"))
 					f := &faulty{Store: l.store, at: at, lost: lost}
 					o := table.Options{Log: txlog.Options{Clock: clock.NewStepping(time.Unix(1_000_000_000, 0))}}
@@ -159,6 +164,12 @@ func TestWritesSurviveAFaultAtEveryCall(t *testing.T) {
 						t.Fatalf("call %d: again: %+v %v", at, res, err)
 					}
 					want(t, l.rows(again), w.after...)
+					if v := again.Snapshot().Version(); strings.HasPrefix(name, "feed") {
+						l.differs(again, v, "id, v, p")
+						if l.cdcFiles(again, v) == 0 {
+							t.Fatalf("call %d: no change data file", at)
+						}
+					}
 					l.fsck()
 					if f.calls.Load() <= at {
 						if at < 3 {

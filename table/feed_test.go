@@ -3,11 +3,14 @@ package table_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -341,5 +344,63 @@ func TestDiscardRemovesChangeData(t *testing.T) {
 	}
 	if after := l.objects(); !slices.Equal(before, after) {
 		t.Errorf("left behind: %v", after)
+	}
+}
+
+func TestFsckLooksForChangeData(t *testing.T) {
+	l := newLake(t)
+	ctx := t.Context()
+	tab := feedTable(l, table.Create{})
+	if _, err := tab.Delete(ctx, l.eng, table.Delete{Where: "id IN (1, 3)"}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(o table.Options) *table.FsckReport {
+		t.Helper()
+		report, err := table.Check(ctx, l.store, l.path, table.Fsck{}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+	if r := check(table.Options{}); r.ChangeFiles != 2 || !r.Sound() {
+		t.Fatalf("%+v", r)
+	}
+	var kept []string
+	for _, key := range l.objects() {
+		if strings.Contains(key, "/_change_data/") {
+			kept = append(kept, key)
+		}
+	}
+	body, _, err := l.store.Get(ctx, kept[0], objectstore.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.store.Delete(ctx, kept...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.store.Put(ctx, kept[0], objectstore.Bytes(whole[1:]), objectstore.CreateOnly); err != nil {
+		t.Fatal(err)
+	}
+	classes := map[table.FindingClass]int{}
+	r := check(table.Options{})
+	for _, f := range r.Findings {
+		classes[f.Class]++
+	}
+	if r.Sound() || classes[table.ChangeFileMissing] != 1 || classes[table.ChangeFileDiffers] != 1 {
+		t.Errorf("%+v", r.Findings)
+	}
+	later := table.Options{Log: txlog.Options{Clock: clock.NewStepping(tab.Snapshot().Timestamp().Add(8 * 24 * time.Hour))}}
+	if r := check(later); !r.Sound() || r.ChangeFiles != 0 {
+		t.Errorf("after the retention: %+v", r)
+	}
+	if _, err := tab.Vacuum(ctx, table.Vacuum{Retain: pointer(time.Duration(0)), Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	if r := check(table.Options{}); !r.Sound() {
+		t.Errorf("after a vacuum that keeps nothing: %+v", r)
 	}
 }

@@ -57,6 +57,8 @@ const (
 	NotNullBroken     FindingClass = "not-null-broken"
 	RowsUnreadable    FindingClass = "rows-unreadable"
 	PartitionValueBad FindingClass = "partition-value-bad"
+	ChangeFileMissing FindingClass = "change-file-missing" // of a commit within the retention of removed files
+	ChangeFileDiffers FindingClass = "change-file-size-differs"
 )
 
 // FindingLevel says how bad a finding is.
@@ -95,7 +97,8 @@ type FsckReport struct {
 	Checkpoints int   `json:"checkpoints"` // compared with a replay
 	Files       int   `json:"files"`
 	Vectors     int   `json:"vectors"`
-	Rows        int64 `json:"rows"` // counted in footers
+	Rows        int64 `json:"rows"`         // counted in footers
+	ChangeFiles int   `json:"change_files"` // of the change data feed, within the retention of removed files
 
 	Milliseconds int64 `json:"milliseconds"`
 }
@@ -136,7 +139,7 @@ func check(ctx context.Context, log *txlog.Log, url string, o Options, f Fsck) (
 		report: &FsckReport{Table: url, Version: -1, Deep: f.Deep, Findings: []Finding{}},
 	}
 	for _, step := range []func(context.Context) error{
-		c.listLog, c.commits, c.latest, c.state, c.checkpoints, c.hint, c.checksum, c.files, c.rows,
+		c.listLog, c.commits, c.latest, c.state, c.checkpoints, c.hint, c.checksum, c.files, c.feed, c.rows,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("fsck %s: %w", url, err)
@@ -159,6 +162,7 @@ type checking struct {
 	report  *FsckReport
 
 	found    logObjects
+	changes  feedCheck
 	snapshot *txlog.Snapshot // nil: no version can be read, later steps have nothing to look at
 	// readable are the indexes of live files whose footer and vector are as they should be.
 	readable []int
@@ -224,6 +228,8 @@ func findingAdvice(class FindingClass) (FindingLevel, string) {
 		return Damage, "deleted rows of the file cannot be told from living ones; bring the vector back, or restore a version before it"
 	case NotNullBroken:
 		return Damage, "update or delete the rows that have no value"
+	case ChangeFileMissing, ChangeFileDiffers:
+		return Damage, "the rows of the table are whole; the change data feed of that version cannot be read: bring the file back from a copy"
 	case PartitionValueBad:
 		return Damage, "the rows of the file cannot be read; restore a version before it was added"
 	}

@@ -189,16 +189,19 @@ func (c *checking) commits(ctx context.Context) error {
 		}
 		c.report.Commits++
 		c.commit(v, read[i], txnIDs, tasks)
+		c.changes.take(read[i])
 	}
 	return nil
 }
 
 // skim keeps what the check of the commits among themselves wants.
 func skim(c *txlog.Commit) *txlog.Commit {
-	out := &txlog.Commit{Version: c.Version, Info: c.Info}
+	out := &txlog.Commit{Version: c.Version, Timestamp: c.Timestamp, Info: c.Info}
 	for _, a := range c.Actions {
-		if t, ok := a.(*txlog.Txn); ok {
-			out.Actions = append(out.Actions, t)
+		switch a.(type) {
+		case *txlog.Txn, *txlog.CDC:
+			out.Actions = append(out.Actions, a)
+		default:
 		}
 	}
 	return out
