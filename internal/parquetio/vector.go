@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/lakectl/lakectl/internal/limits"
 )
@@ -79,7 +80,7 @@ func (f *File) ReadVector(g int, c *Column) (v *Vector, err error) {
 	}
 	defer f.window.drop()
 	b := vectorBuilder{v: &Vector{Column: c, Rows: int(f.GroupRows(g))}, bound: f.bound}
-	b.reserve(f.file.Metadata().RowGroups[g].Columns[c.leaf].MetaData.NumValues)
+	b.reserve(f.file.Metadata().RowGroups[g].Columns[c.leaf].MetaData)
 	pages := f.file.RowGroups()[g].ColumnChunks()[c.leaf].Pages()
 	defer func() { _ = pages.Close() }() // nothing is written
 	buf := make([]parquet.Value, 1024)
@@ -112,8 +113,8 @@ type vectorBuilder struct {
 }
 
 // reserve makes room, but no more than a sane file needs before its values were seen.
-func (b *vectorBuilder) reserve(slots int64) {
-	n := int(min(slots, 1<<16))
+func (b *vectorBuilder) reserve(m format.ColumnMetaData) {
+	n := int(min(m.NumValues, 1<<17))
 	switch b.v.Column.Kind {
 	case KindBoolean:
 		b.v.Bools = make([]bool, 0, n)
@@ -123,6 +124,7 @@ func (b *vectorBuilder) reserve(slots int64) {
 		b.v.Decimals = make([]*big.Int, 0, n)
 	case KindString, KindBinary:
 		b.ends = make([]int, 0, n)
+		b.text.Grow(int(max(0, min(m.TotalUncompressedSize, 8*m.TotalCompressedSize, 64<<20))))
 	default:
 		b.v.Ints = make([]int64, 0, n)
 	}
@@ -136,6 +138,9 @@ func (b *vectorBuilder) reserve(slots int64) {
 }
 
 func (b *vectorBuilder) page(page parquet.Page, buf []parquet.Value) error {
+	if done, err := b.whole(page); done || err != nil {
+		return err
+	}
 	values := page.Values()
 	for {
 		n, err := values.ReadValues(buf)
