@@ -61,35 +61,19 @@ func planScan(s *txlog.Snapshot, p *txlog.Predicate) ([]int, *ScanReport, error)
 	if err := s.CheckReadable(); err != nil {
 		return nil, nil, err
 	}
-	schema, err := s.Schema()
+	pruned, err := s.Prune(p)
 	if err != nil {
 		return nil, nil, err
 	}
 	files := s.Files()
-	report := &ScanReport{Files: files.Len()}
-	idx := make([]int, 0, files.Len())
-	for i := range files.Len() {
-		size := files.Size(i)
-		report.Bytes += size
-		if p != nil {
-			partition := files.Partition(i)
-			hasDV := files.DeletionVector(i) != nil
-			if !txlog.MayMatch(p, schema, s.Mapping(), s.PartitionColumns(), partition, nil, hasDV) {
-				report.SkippedByPartition++
-				continue
-			}
-			// Statistics that do not parse prove nothing: the file is kept.
-			if stats, err := files.Stats(i); err == nil && stats != nil &&
-				!txlog.MayMatch(p, schema, s.Mapping(), s.PartitionColumns(), partition, stats, hasDV) {
-				report.SkippedByStats++
-				continue
-			}
-		}
-		idx = append(idx, i)
-		report.Read++
-		report.BytesRead += size
+	report := &ScanReport{
+		Files: files.Len(), Read: len(pruned.Kept), SkippedByPartition: pruned.ByPartition, SkippedByStats: pruned.ByStats,
+		Bytes: s.SizeBytes(),
 	}
-	return idx, report, nil
+	for _, i := range pruned.Kept {
+		report.BytesRead += files.Size(i)
+	}
+	return pruned.Kept, report, nil
 }
 
 // relation describes the files idx of s.

@@ -69,6 +69,13 @@ func (g *actionGroup) bool(path ...string) *flatColumn { return g.flat(path, par
 // flatColumn has one value for each row.
 type flatColumn struct{ v *parquetio.Vector }
 
+func (c *flatColumn) len() int {
+	if c == nil {
+		return 0
+	}
+	return c.v.Len()
+}
+
 func (c *flatColumn) has(row int) bool { return c != nil && c.v.Valid(row) }
 
 func (c *flatColumn) text(row int) string {

@@ -199,16 +199,9 @@ func (in *checkpointReader) parquet(ctx context.Context, key string, size int64)
 	if f.Rows() > bound.CheckpointRows {
 		return limits.Over("checkpoint_rows", f.Rows(), bound.CheckpointRows)
 	}
-	for g := range f.Groups() {
-		group := &actionGroup{file: f, group: g, rows: int(f.GroupRows(g))}
-		if err := in.group(group); err != nil {
-			return err
-		}
-		if group.err != nil {
-			return group.err
-		}
-	}
-	return nil
+	in.live.grow(int(min(f.Rows(), size/16))) // a file of sixteen bytes in the checkpoint is none
+	groups := &groupReader{file: f, open: func() (*parquetio.File, error) { return parquetio.Open(source, size, bound) }}
+	return groups.all(in.taken)
 }
 
 // objectReader reads ranges of one object. It lives no longer than the call that made it, hence the context.
@@ -237,52 +230,20 @@ func (o *objectReader) ReadAt(p []byte, at int64) (int, error) {
 	return len(p), nil
 }
 
-// group takes in the actions of one row group.
-func (in *checkpointReader) group(g *actionGroup) error {
-	for _, read := range []func(*checkpointReader, *actionGroup) error{
-		(*checkpointReader).adds, (*checkpointReader).removes, (*checkpointReader).others,
-	} {
-		if err := read(in, g); err != nil {
-			return err
-		}
-		if g.err != nil {
-			return g.err
+// taken takes in the actions of one row group.
+func (in *checkpointReader) taken(g *checkpointGroup) error {
+	n := g.adds.files.Len()
+	if have := int64(in.live.files.Len() + n); have > in.log.options.Limits.CheckpointRows {
+		return limits.Over("checkpoint_rows", have, in.log.options.Limits.CheckpointRows)
+	}
+	in.live.grow(n)
+	renumber := in.live.renumber(g.adds.files)
+	for i := range n {
+		if !in.seen.has(g.adds.key(i)) {
+			in.live.copyColumns(g.adds.files, i, renumber)
 		}
 	}
-	return nil
-}
-
-func (in *checkpointReader) adds(g *actionGroup) error {
-	path, size := g.text("add", "path"), g.int("add", "size")
-	if path == nil && size == nil {
-		return nil
-	}
-	partition := g.textMap("add", "partitionValues")
-	modified := g.int("add", "modificationTime")
-	stats := g.text("add", "stats")
-	parsed := newParsedStats(g, stats)
-	tags, provider := g.textMap("add", "tags"), g.text("add", "clusteringProvider")
-	vector := g.descriptor("add")
-	rowID, rowVersion := g.int("add", "baseRowId"), g.int("add", "defaultRowCommitVersion")
-	for row := range g.rows {
-		if g.err != nil {
-			return g.err
-		}
-		if !path.has(row) {
-			if size.has(row) {
-				return corrupt("action add: path is missing")
-			}
-			continue
-		}
-		a := &Add{
-			Path: path.text(row), PartitionValues: partition.at(row), Size: size.int(row),
-			ModificationTime: modified.int(row), Stats: stats.text(row), Tags: tags.at(row),
-			DeletionVector: vector.at(row), BaseRowID: rowID.optional(row),
-			DefaultRowCommitVersion: rowVersion.optional(row), ClusteringProvider: provider.text(row),
-		}
-		if a.Stats == "" && parsed != nil {
-			a.Stats = parsed.json(row)
-		}
+	for _, a := range g.others {
 		if err := in.take(a); err != nil {
 			return err
 		}
@@ -290,40 +251,8 @@ func (in *checkpointReader) adds(g *actionGroup) error {
 	return nil
 }
 
-func (in *checkpointReader) removes(g *actionGroup) error {
-	path, at := g.text("remove", "path"), g.int("remove", "deletionTimestamp")
-	if path == nil && at == nil {
-		return nil
-	}
-	partition := g.textMap("remove", "partitionValues")
-	size := g.int("remove", "size")
-	extended := g.bool("remove", "extendedFileMetadata")
-	tags, vector := g.textMap("remove", "tags"), g.descriptor("remove")
-	rowID, rowVersion := g.int("remove", "baseRowId"), g.int("remove", "defaultRowCommitVersion")
-	for row := range g.rows {
-		if g.err != nil {
-			return g.err
-		}
-		if !path.has(row) {
-			if at.has(row) {
-				return corrupt("action remove: path is missing")
-			}
-			continue
-		}
-		err := in.take(&Remove{
-			Path: path.text(row), DeletionTimestamp: at.int(row), ExtendedFileMetadata: extended.bool(row),
-			PartitionValues: partition.at(row), Size: size.optional(row), Tags: tags.at(row),
-			DeletionVector: vector.at(row), BaseRowID: rowID.optional(row), DefaultRowCommitVersion: rowVersion.optional(row),
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (in *checkpointReader) others(g *actionGroup) error {
-	var actions []Action
+// otherActions reads everything that is no file.
+func (g *actionGroup) otherActions() (actions []Action) {
 	g.each("txn", "appId", "version", func(row int, at columns) {
 		actions = append(actions, &Txn{
 			AppID: at.text("appId").text(row), Version: at.int("version").int(row),
@@ -356,13 +285,5 @@ func (in *checkpointReader) others(g *actionGroup) error {
 			ModificationTime: at.int("modificationTime").int(row),
 		})
 	})
-	if g.err != nil {
-		return g.err
-	}
-	for _, a := range actions {
-		if err := in.take(a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return actions
 }

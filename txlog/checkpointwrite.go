@@ -45,6 +45,8 @@ type checkpointWriter struct {
 	out     *parquetio.Writer
 	rows    int64
 	v2      bool
+
+	rowCounts bool // of the statistics nothing else is kept
 }
 
 // Parts of the schema.
@@ -115,26 +117,27 @@ func (w *checkpointWriter) schema() {
 
 // stats is what the checkpoint keeps of a file's statistics. Without delta.checkpoint.writeStatsAsJson that is the
 // row count alone: a deletion vector cannot do without it.
-func (w *checkpointWriter) stats(i int, whole string) any {
-	if !strings.EqualFold(w.s.metadata.Configuration["delta.checkpoint.writeStatsAsJson"], "false") {
-		return optionalText(whole)
+func (w *checkpointWriter) stats(i int) string {
+	if !w.rowCounts {
+		return w.s.Files().stats[i]
 	}
 	rows, known := w.s.Files().NumRecords(i)
 	if !known {
-		return nil
+		return ""
 	}
 	return fmt.Sprintf(`{"numRecords":%d}`, rows)
 }
 
 func (w *checkpointWriter) write() ([]byte, error) {
 	w.schema()
+	w.rowCounts = strings.EqualFold(w.s.metadata.Configuration["delta.checkpoint.writeStatsAsJson"], "false")
 	var buf bytes.Buffer
 	var err error
 	// Snappy: other codecs start goroutines that the interleaving tests cannot follow.
 	if w.out, err = parquetio.NewWriter(&buf, w.columns, parquetio.Options{Codec: "snappy"}); err != nil {
 		return nil, err
 	}
-	if err := firstError(w.table(), w.files(), w.tombstones()); err != nil {
+	if err := firstError(w.table(), w.tombstones(), w.files()); err != nil {
 		return nil, err
 	}
 	if err := w.out.Close(); err != nil {
@@ -242,24 +245,97 @@ func (w *checkpointWriter) table() error {
 	return nil
 }
 
+// files writes the adds, column by column: a table of a million files has three values in each row and forty columns.
 func (w *checkpointWriter) files() error {
 	f := w.s.Files()
-	for i := range f.Len() {
-		a := f.Add(i)
-		var tags any
-		if len(a.Tags) > 0 {
-			tags = a.Tags
-		}
-		fields := []any{
-			a.Path, partitionEntries(a.PartitionValues), a.Size, a.ModificationTime, false, tags,
-			vectorFields(a.DeletionVector), optionalLong(a.BaseRowID), optionalLong(a.DefaultRowCommitVersion),
-			optionalText(a.ClusteringProvider), w.stats(i, a.Stats),
-		}
-		if err := w.row("add", fields...); err != nil {
-			return err
-		}
+	n := (f.Len() + parquetio.DefaultRowGroupRows - 1) / parquetio.DefaultRowGroupRows
+	partitions := make([][][2]string, len(f.partitions))
+	for i, values := range f.partitions {
+		partitions[i] = sortedPairs(values)
 	}
-	return nil
+	w.rows += int64(f.Len())
+	return w.out.WriteGroups(n, func(g int) parquetio.Group {
+		from := g * parquetio.DefaultRowGroupRows
+		return parquetio.Group{
+			Rows:  min(f.Len()-from, parquetio.DefaultRowGroupRows),
+			Fills: w.addFills(f, from, partitions),
+		}
+	})
+}
+
+// addFills are the columns of the adds from a file on.
+func (w *checkpointWriter) addFills(f *Files, from int, partitions [][][2]string) map[string]parquetio.Fill {
+	const inAdd, inVector = 1, 2 // levels that are missing where the add has no such field, and where it has no vector
+	long := func(get func(i int) *int64, missing uint8) parquetio.Fill {
+		return parquetio.Fill{Int: func(row int) (int64, uint8) {
+			if n := get(from + row); n != nil {
+				return *n, 0
+			}
+			return 0, missing
+		}}
+	}
+	text := func(get func(i int) string) parquetio.Fill {
+		return parquetio.Fill{Text: func(row int) (string, uint8) {
+			s := get(from + row)
+			if s == "" {
+				return "", inAdd
+			}
+			return s, 0
+		}}
+	}
+	rare := func(i int) rareFields {
+		if r := f.rare[int32(i)]; r != nil { //nolint:gosec // an index
+			return *r
+		}
+		return rareFields{}
+	}
+	vectorText := func(get func(d *DeletionVectorDescriptor) string) parquetio.Fill {
+		return parquetio.Fill{Text: func(row int) (string, uint8) {
+			if d := f.DeletionVector(from + row); d != nil {
+				return get(d), 0
+			}
+			return "", inVector
+		}}
+	}
+	vectorLong := func(get func(d *DeletionVectorDescriptor) int64) parquetio.Fill {
+		return parquetio.Fill{Int: func(row int) (int64, uint8) {
+			if d := f.DeletionVector(from + row); d != nil {
+				return get(d), 0
+			}
+			return 0, inVector
+		}}
+	}
+	return map[string]parquetio.Fill{
+		"add.path":             text(f.Path),
+		"add.partitionValues":  {Map: func(row int) ([][2]string, uint8) { return partitions[f.partition[from+row]], 0 }},
+		"add.size":             {Int: func(row int) (int64, uint8) { return f.sizes[from+row], 0 }},
+		"add.modificationTime": {Int: func(row int) (int64, uint8) { return f.modified[from+row], 0 }},
+		"add.dataChange":       {Bool: func(int) (bool, uint8) { return false, 0 }},
+		"add.tags": {Map: func(row int) ([][2]string, uint8) {
+			if tags := rare(from + row).tags; len(tags) > 0 {
+				return sortedPairs(tags), 0
+			}
+			return nil, inAdd
+		}},
+		"add.deletionVector.storageType":    vectorText(func(d *DeletionVectorDescriptor) string { return d.StorageType }),
+		"add.deletionVector.pathOrInlineDv": vectorText(func(d *DeletionVectorDescriptor) string { return d.PathOrInlineDv }),
+		"add.deletionVector.offset": {Int: func(row int) (int64, uint8) {
+			d := f.DeletionVector(from + row)
+			switch {
+			case d == nil:
+				return 0, inVector
+			case d.Offset == nil:
+				return 0, inAdd
+			}
+			return int64(*d.Offset), 0
+		}},
+		"add.deletionVector.sizeInBytes": vectorLong(func(d *DeletionVectorDescriptor) int64 { return int64(d.SizeInBytes) }),
+		"add.deletionVector.cardinality": vectorLong(func(d *DeletionVectorDescriptor) int64 { return d.Cardinality }),
+		"add.baseRowId":                  long(func(i int) *int64 { return rare(i).baseRowID }, inAdd),
+		"add.defaultRowCommitVersion":    long(func(i int) *int64 { return rare(i).defaultRowCommitVersion }, inAdd),
+		"add.clusteringProvider":         text(func(i int) string { return rare(i).clusteringProvider }),
+		"add.stats":                      text(w.stats),
+	}
 }
 
 // tombstones writes the removes that vacuum still has to respect.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/lakectl/lakectl/internal/limits"
@@ -20,6 +21,7 @@ type Commit struct {
 	Info      *CommitInfo // nil where the writer left none
 	Actions   []Action    // all others, in the order of the file
 	date      time.Time   // the store's clock when it was read
+	bulk      *bulk       // instead of Actions; for replay alone
 	etag      string      // of the object
 	modified  time.Time   // of the object
 }
@@ -47,6 +49,15 @@ func (l *Log) ReadCommit(ctx context.Context, v Version) (*Commit, error) {
 
 // readCommit reads the actions of a commit or of a compaction.
 func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, error) {
+	return l.readDecoded(ctx, v, key, math.MaxInt64)
+}
+
+// readReplay reads a commit for replay: a large one comes in bulk.
+func (l *Log) readReplay(ctx context.Context, v Version, key string) (*Commit, error) {
+	return l.readDecoded(ctx, v, key, bulkLeast)
+}
+
+func (l *Log) readDecoded(ctx context.Context, v Version, key string, bulkFrom int64) (*Commit, error) {
 	body, info, err := l.store.Get(ctx, key, objectstore.Range{})
 	if err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
@@ -55,7 +66,7 @@ func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, e
 	if err := l.options.Limits.Check("commit_bytes", info.Size); err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}
-	c, err := l.commitOf(v, body, info, key != l.commitKey(v))
+	c, err := l.commitOf(v, body, info, key != l.commitKey(v), info.Size >= bulkFrom)
 	if err != nil {
 		return nil, fmt.Errorf("read version %d: %w", v, err)
 	}
@@ -63,12 +74,20 @@ func (l *Log) readCommit(ctx context.Context, v Version, key string) (*Commit, e
 }
 
 // commitOf decodes a commit, or a compaction, which alone may be empty.
-func (l *Log) commitOf(v Version, body io.Reader, info objectstore.Info, compaction bool) (*Commit, error) {
+func (l *Log) commitOf(v Version, body io.Reader, info objectstore.Info, compaction, inBulk bool) (*Commit, error) {
 	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date, etag: info.ETag, modified: info.Modified}
-	text := &blank{in: body}
+	text := &blank{in: body, written: inBulk}
 	var err error
-	if c.Info, c.Actions, err = decodeCommit(text, l.options.Limits); err != nil {
+	if inBulk {
+		c.bulk, err = decodeBulk(text, l.options.Limits)
+	} else {
+		c.Info, c.Actions, err = decodeCommit(text, l.options.Limits)
+	}
+	if err != nil {
 		return nil, err
+	}
+	if inBulk {
+		text.written = c.bulk.told(c)
 	}
 	if !text.written && !compaction {
 		return nil, fmt.Errorf("%w: the commit holds nothing, as after a crash that lost its bytes", ErrCorruptLog)
@@ -88,7 +107,9 @@ type blank struct {
 // Read implements io.Reader.
 func (b *blank) Read(p []byte) (int, error) {
 	n, err := b.in.Read(p)
-	b.written = b.written || len(bytes.TrimSpace(p[:n])) > 0
+	if !b.written {
+		b.written = len(bytes.TrimSpace(p[:n])) > 0
+	}
 	return n, err
 }
 

@@ -192,20 +192,47 @@ func (b *filesBuilder) add(a *Add) {
 	}
 }
 
+// grow makes room for n more files.
+func (b *filesBuilder) grow(n int) {
+	f := b.files
+	f.paths, f.stats = slices.Grow(f.paths, n), slices.Grow(f.stats, n)
+	f.sizes, f.modified, f.partition = slices.Grow(f.sizes, n), slices.Grow(f.modified, n), slices.Grow(f.partition, n)
+}
+
+// renumber gives the partitions of another Files their numbers here.
+func (b *filesBuilder) renumber(o *Files) []int32 {
+	out := make([]int32, len(o.partitions))
+	for i, values := range o.partitions {
+		out[i] = b.partitionOf(values)
+	}
+	return out
+}
+
 // copyFrom takes over file i of another Files.
-func (b *filesBuilder) copyFrom(o *Files, i int) {
+func (b *filesBuilder) copyFrom(o *Files, i int) { b.copyColumns(o, i, nil) }
+
+// copyColumns is copyFrom for many files of one Files, whose partitions were renumbered once.
+func (b *filesBuilder) copyColumns(o *Files, i int, renumber []int32) {
 	f := b.files
 	n := int32(len(f.paths)) //nolint:gosec // bounded by checkpoint_rows
 	f.paths = append(f.paths, o.paths[i])
 	f.sizes = append(f.sizes, o.sizes[i])
 	f.modified = append(f.modified, o.modified[i])
 	f.stats = append(f.stats, o.stats[i])
-	f.partition = append(f.partition, b.partitionOf(o.Partition(i)))
-	if d := o.DeletionVector(i); d != nil {
-		f.vectors[n] = d
+	if renumber != nil {
+		f.partition = append(f.partition, renumber[o.partition[i]])
+	} else {
+		f.partition = append(f.partition, b.partitionOf(o.Partition(i)))
 	}
-	if r := o.rare[int32(i)]; r != nil { //nolint:gosec // an index
-		f.rare[n] = r
+	if len(o.vectors) > 0 {
+		if d := o.DeletionVector(i); d != nil {
+			f.vectors[n] = d
+		}
+	}
+	if len(o.rare) > 0 {
+		if r := o.rare[int32(i)]; r != nil { //nolint:gosec // an index
+			f.rare[n] = r
+		}
 	}
 }
 
@@ -227,12 +254,8 @@ func (b *filesBuilder) partitionOf(values map[string]string) int32 {
 	if i, ok := b.intern[key.String()]; ok {
 		return i
 	}
-	i := int32(len(b.files.partitions))         //nolint:gosec // bounded by checkpoint_rows
-	own := make(map[string]string, len(values)) // the texts may be parts of something large
-	for name, value := range values {
-		own[strings.Clone(name)] = strings.Clone(value)
-	}
-	b.files.partitions = append(b.files.partitions, own)
+	i := int32(len(b.files.partitions)) //nolint:gosec // bounded by checkpoint_rows
+	b.files.partitions = append(b.files.partitions, cloneTexts(values))
 	b.intern[key.String()] = i
 	return i
 }

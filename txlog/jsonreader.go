@@ -167,6 +167,11 @@ func (r *jsonReader) text() string {
 		return ""
 	}
 	start := r.pos
+	r.pos += plainText(r.b[start:])
+	if r.pos < len(r.b) && r.b[r.pos] == '"' {
+		r.pos++
+		return string(r.b[start : r.pos-1])
+	}
 	for r.pos < len(r.b) {
 		switch c := r.b[r.pos]; {
 		case c == '"':
@@ -435,11 +440,11 @@ func (r *jsonReader) raw() json.RawMessage {
 func (r *jsonReader) skip() {
 	switch c := r.peek(); c {
 	case '{':
-		r.object(func(string) { r.skip() })
+		r.members(func([]byte) { r.skip() })
 	case '[':
 		r.array(r.skip)
 	case '"':
-		r.text()
+		r.view()
 	case 't':
 		r.word("true")
 	case 'f':

@@ -179,21 +179,29 @@ func (l *Log) replay(ctx context.Context, seg *segment) (*Snapshot, error) {
 // replayOnto builds a snapshot from an older one and the commits since.
 func (l *Log) replayOnto(ctx context.Context, base *Snapshot, seg *segment) (*Snapshot, error) {
 	if len(seg.steps) > commitsAhead { // many: they are not kept side by side
-		r := l.newReplay(seg)
-		if err := r.commits(ctx, seg.steps); err != nil {
-			return nil, err
-		}
-		if err := r.files(base); err != nil {
-			return nil, err
-		}
-		r.snapshot(base)
-		return r.finish(ctx, seg)
+		return l.replayOver(ctx, base, seg)
 	}
 	commits, err := l.readSteps(ctx, seg.steps)
 	if err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(commits, func(c *Commit) bool { return c.bulk != nil }) {
+		return l.replayOver(ctx, base, seg)
+	}
 	return l.replayCommits(ctx, base, commits, seg)
+}
+
+// replayOver builds the columns anew.
+func (l *Log) replayOver(ctx context.Context, base *Snapshot, seg *segment) (*Snapshot, error) {
+	r := l.newReplay(seg)
+	if err := r.commits(ctx, seg.steps); err != nil {
+		return nil, err
+	}
+	if err := r.files(base); err != nil {
+		return nil, err
+	}
+	r.snapshot(base)
+	return r.finish(ctx, seg)
 }
 
 // replayCommits builds a snapshot from an older one, nil for none, and some commits since, ascending, that were read
@@ -229,7 +237,7 @@ func (l *Log) replayCommits(ctx context.Context, base *Snapshot, commits []*Comm
 type replay struct {
 	log        *Log
 	s          *Snapshot
-	seen       map[string]struct{} // file keys of the commits
+	seen       keySet // file keys of the commits
 	live       *filesBuilder
 	tombstones []*Remove
 }
@@ -237,7 +245,6 @@ type replay struct {
 func (l *Log) newReplay(seg *segment) *replay {
 	return &replay{
 		log:  l,
-		seen: map[string]struct{}{},
 		live: newFilesBuilder(l, 0),
 		s: &Snapshot{
 			log: l, version: seg.version, base: seg.base(), loaded: seg.began, asOf: seg.date, created: seg.last.Modified,
@@ -283,7 +290,7 @@ func (l *Log) readSteps(ctx context.Context, steps []step) ([]*Commit, error) {
 	out, errs := make([]*Commit, len(steps)), make([]error, len(steps))
 	var wg sync.WaitGroup
 	for i, st := range steps {
-		wg.Go(func() { out[i], errs[i] = l.readCommit(ctx, st.to, st.key) })
+		wg.Go(func() { out[i], errs[i] = l.readReplay(ctx, st.to, st.key) })
 	}
 	wg.Wait()
 	return out, firstError(errs...)
@@ -292,6 +299,9 @@ func (l *Log) readSteps(ctx context.Context, steps []step) ([]*Commit, error) {
 // commit replays one commit, last line first, so that a later line of a careless writer wins.
 func (r *replay) commit(c *Commit) error {
 	r.dated(c)
+	if c.bulk != nil {
+		return r.bulk(c.bulk)
+	}
 	var single map[string]Action
 	for i := len(c.Actions) - 1; i >= 0; i-- {
 		if err := onlyOne(c.Actions[i], &single); err != nil {
@@ -386,13 +396,10 @@ func (r *replay) first(path string, d *DeletionVectorDescriptor, remember bool) 
 	if err != nil {
 		return false, err
 	}
-	if _, seen := r.seen[key]; seen {
-		return false, nil
-	}
 	if remember {
-		r.seen[key] = struct{}{}
+		return r.seen.add(key), nil
 	}
-	return true, nil
+	return !r.seen.has(key), nil
 }
 
 // files takes over the files of an older snapshot that the commits since have not replaced.

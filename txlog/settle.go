@@ -166,7 +166,7 @@ func (c *settling) get(ctx context.Context) (outcome Outcome, answered bool) {
 	case bytes.Equal(b, c.body):
 		return OutcomeCommitted, true
 	}
-	w, err := c.log.commitOf(c.version, bytes.NewReader(b), read, false)
+	w, err := c.log.commitOf(c.version, bytes.NewReader(b), read, false, false)
 	switch {
 	case err != nil: // whoever reads the winner will say what is wrong with it
 	case w.Info != nil && w.Info.TxnID == c.txnID:

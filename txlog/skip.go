@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,18 @@ type judge struct {
 	partition map[string]string
 	stats     *Stats
 	hasDV     bool
+	resolved  map[*Predicate]*resolvedColumn // by judgements so far; nil: nothing is kept
+	file      int                            // number of the file that is judged, from 1; 0: nothing is kept
+}
+
+// resolvedColumn is where the column of a comparison is found.
+type resolvedColumn struct {
+	field     *Field // nil: beyond us
+	physical  []string
+	nested    bool
+	partition bool
+	file      int // what is known below is of this one
+	known     knowledge
 }
 
 const predicateDepthMax = 1000
@@ -63,7 +76,7 @@ func (j *judge) verdict(p *Predicate, depth int) verdict {
 		w := j.verdict(p.Args[0], depth+1)
 		return verdict{w.mayBeFalse, w.mayBeTrue, w.mayBeNull}
 	}
-	c, ok := j.column(p.Column)
+	c, ok := j.column(p)
 	if !ok {
 		return anything()
 	}
@@ -93,36 +106,53 @@ type knowledge struct {
 }
 
 // column finds what we know. Predicates over nested fields of partition columns or of arrays are beyond us.
-func (j *judge) column(path []string) (knowledge, bool) {
-	unknown := knowledge{}
-	if len(path) == 0 || j.schema == nil {
-		return unknown, false
+func (j *judge) column(p *Predicate) (knowledge, bool) {
+	c, known := j.resolved[p]
+	if !known {
+		c = j.resolve(p.Column)
+		for _, other := range j.resolved {
+			if other.field == c.field && slices.Equal(other.physical, c.physical) {
+				c = other
+				break
+			}
+		}
+		if j.resolved != nil {
+			j.resolved[p] = c
+		}
 	}
-	physical := make([]string, 0, len(path))
+	switch {
+	case c.field == nil:
+		return knowledge{}, false
+	case c.partition:
+		return j.partitionValue(c.field)
+	case j.file == 0 || c.file != j.file: // most predicates ask for one column twice
+		c.file, c.known = j.file, j.fromStats(c.field, c.physical, c.nested)
+	}
+	return c.known, true
+}
+
+func (j *judge) resolve(path []string) *resolvedColumn {
+	if len(path) == 0 || j.schema == nil {
+		return &resolvedColumn{}
+	}
+	out := &resolvedColumn{nested: len(path) > 1}
 	fields := j.schema.Fields
-	var f *Field
-	optionalParent := false
 	for n, name := range path {
 		i, err := lookupField(fields, name)
 		if err != nil {
-			return unknown, false
+			return &resolvedColumn{}
 		}
-		if f != nil {
-			optionalParent = true
-		}
-		f = &fields[i]
-		physical = append(physical, f.PhysicalName(j.mapping))
+		out.field = &fields[i]
+		out.physical = append(out.physical, out.field.PhysicalName(j.mapping))
 		if n < len(path)-1 {
-			if f.Type.Kind != KindStruct {
-				return unknown, false
+			if out.field.Type.Kind != KindStruct {
+				return &resolvedColumn{}
 			}
-			fields = f.Type.Fields
+			fields = out.field.Type.Fields
 		}
 	}
-	if len(path) == 1 && j.isPartition(f.Name) {
-		return j.partitionValue(f)
-	}
-	return j.fromStats(f, physical, optionalParent), true
+	out.partition = len(path) == 1 && j.isPartition(out.field.Name)
+	return out
 }
 
 func (j *judge) isPartition(name string) bool {

@@ -28,17 +28,33 @@ func ParseStats(s string) (*Stats, error) {
 	if s == "" {
 		return nil, nil
 	}
-	if most := limits.Default().StatsBytes; int64(len(s)) > most {
-		return nil, limits.Over("stats_bytes", int64(len(s)), most)
+	return (&statsParser{most: limits.Default().StatsBytes}).parse(s)
+}
+
+// statsParser reads the statistics of one file after the other.
+type statsParser struct {
+	most    int64    // bytes
+	columns []string // physical names of the outermost columns that are wanted; nil for all. Of others the syntax counts alone
+	reuse   *Stats   // nil: results are kept. Otherwise each one is gone with the next
+	text    []byte
+}
+
+func (p *statsParser) parse(s string) (*Stats, error) {
+	if int64(len(s)) > p.most {
+		return nil, limits.Over("stats_bytes", int64(len(s)), p.most)
 	}
+	p.text = append(p.text[:0], s...)
+	r := &jsonReader{b: p.text}
 	st := &Stats{}
-	r := newJSONReader([]byte(s))
-	object := func() map[string]any {
-		m, _ := r.node().(map[string]any)
-		return m
+	if p.reuse != nil {
+		*p.reuse = Stats{Min: p.reuse.Min, Max: p.reuse.Max, NullCount: p.reuse.NullCount}
+		st = p.reuse
+		clear(st.Min)
+		clear(st.Max)
+		clear(st.NullCount)
 	}
-	r.object(func(key string) {
-		switch key {
+	r.members(func(key []byte) {
+		switch string(key) {
 		case "numRecords":
 			st.NumRecords = r.optionalInt64()
 		case "tightBounds":
@@ -48,11 +64,11 @@ func ParseStats(s string) (*Stats, error) {
 			v := r.boolean()
 			st.TightBounds = &v
 		case "minValues":
-			st.Min = object()
+			st.Min = p.object(r, st.Min)
 		case "maxValues":
-			st.Max = object()
+			st.Max = p.object(r, st.Max)
 		case "nullCount":
-			st.NullCount = object()
+			st.NullCount = p.object(r, st.NullCount)
 		default:
 			r.skip()
 		}
@@ -64,6 +80,28 @@ func ParseStats(s string) (*Stats, error) {
 		return nil, errors.New("parse statistics: numRecords is negative")
 	}
 	return st, nil
+}
+
+// object reads the wanted members of an object; a value of another shape gives nil.
+func (p *statsParser) object(r *jsonReader, m map[string]any) map[string]any {
+	if p.columns == nil || r.peek() != '{' {
+		m, _ = r.node().(map[string]any)
+		return m
+	}
+	if m == nil {
+		m = make(map[string]any, len(p.columns))
+	}
+	clear(m) // of two objects the later one counts
+	r.members(func(key []byte) {
+		for _, c := range p.columns {
+			if c == string(key) {
+				m[c] = r.node()
+				return
+			}
+		}
+		r.skip()
+	})
+	return m
 }
 
 // at follows a physical path into nested statistics.

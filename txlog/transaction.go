@@ -279,7 +279,7 @@ func (t *Transaction) after(ctx context.Context, now *Snapshot, c *settling, beg
 	if info.Modified.IsZero() || len(t.sent.actions) > pendingMost {
 		return nil
 	}
-	own, err := t.log.commitOf(c.version, bytes.NewReader(c.body), info, false)
+	own, err := t.log.commitOf(c.version, bytes.NewReader(c.body), info, false, false)
 	if err != nil {
 		return nil
 	}
