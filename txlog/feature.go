@@ -58,7 +58,7 @@ func features() []feature {
 		{name: FeatureClustering, read: true},
 		{name: FeatureTypeWidening, readerWrite: true, read: true, write: true},
 		{name: FeatureVacuumProtocolCheck, readerWrite: true, read: true, write: true},
-		{name: FeatureVariantType, readerWrite: true},
+		{name: FeatureVariantType, readerWrite: true, read: true, write: true},
 		{name: FeatureVariantShredding, readerWrite: true},
 		{name: FeatureIcebergCompatV1, read: true},
 		{name: FeatureIcebergCompatV2, read: true},

@@ -57,7 +57,7 @@ func TestCommitIsCheckedBeforeItIsSent(t *testing.T) {
 		{"nil", []Action{nil}, ErrInvalidCommit, "cannot be staged"},
 		{"unreadable schema", []Action{&Metadata{ID: "x", Provider: "parquet", SchemaString: "{"}}, ErrCorruptLog, ""},
 		{"lost partition column", []Action{&Metadata{ID: "x", Provider: "parquet", PartitionColumns: []string{"nope"}, SchemaString: s.Metadata().SchemaString}}, ErrCorruptLog, "nope"},
-		{"unsupported protocol", []Action{&Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{"variantType"}, WriterFeatures: []string{"variantType"}}}, ErrUnsupportedFeature, "variantType"},
+		{"unsupported protocol", []Action{&Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{"catalogManaged"}, WriterFeatures: []string{"catalogManaged", "inCommitTimestamp"}}}, ErrUnsupportedFeature, "catalogManaged"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			x := l.Begin(s, Operation{Name: "WRITE"})
