@@ -183,7 +183,7 @@ func newShape(c Create, physical func(name string) string) (sh shape, asked []st
 	if _, set := request.stored[propDeletionVectors]; !set {
 		request.stored[propDeletionVectors] = "true"
 	}
-	sh = shape{schema: c.Schema, properties: request.stored}
+	sh = shape{schema: txlog.WithoutTypeChanges(c.Schema), properties: request.stored}
 	if err := sh.mapNewColumns(physical); err != nil {
 		problems = append(problems, err)
 	}

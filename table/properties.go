@@ -22,6 +22,9 @@ const (
 	propDeletionVectors = "delta.enableDeletionVectors"
 	propMappingMode     = txlog.MappingModeKey
 	propTargetFileSize  = "delta.targetFileSize"
+	propTypeWidening    = "delta.enableTypeWidening"
+	propIcebergV1       = "delta.enableIcebergCompatV1"
+	propIcebergV2       = "delta.enableIcebergCompatV2"
 )
 
 // propertyCheck judges the text of one property.
@@ -51,11 +54,11 @@ func propertyChecks() map[string]propertyCheck {
 		"delta.randomizeFilePrefixes":          checkBool,
 		"delta.randomPrefixLength":             checkCount(1),
 		propMappingMode:                        checkOneOf("none", "name", "id"),
-		"delta.enableTypeWidening":             checkBool,
+		propTypeWidening:                       checkBool,
 		"delta.enableRowTracking":              checkBool,
 		"delta.enableInCommitTimestamps":       checkBool,
-		"delta.enableIcebergCompatV1":          checkBool,
-		"delta.enableIcebergCompatV2":          checkBool,
+		propIcebergV1:                          checkBool,
+		propIcebergV2:                          checkBool,
 		"delta.enableVariantShredding":         checkBool,
 		propCodec:                              checkOneOf("uncompressed", "none", "snappy", "gzip", "lz4_raw", "zstd"),
 		"delta.parquet.format.version":         checkOneOf("1.0.0"),

@@ -208,7 +208,11 @@ func (j *judge) fromStats(f *Field, physical []string, nested bool) knowledge {
 		// Writers differ in whether a null struct counts as a null of its fields.
 		k.mayBeNull = count != 0 || nested
 	}
-	k.low, k.high = j.stats.bounds(f.Type, physical)
+	t := f.Type
+	if f.wasFloat() { // the text of a float may stand for its neighbours
+		t = &DataType{Kind: KindFloat}
+	}
+	k.low, k.high = j.stats.bounds(t, physical)
 	if k.low != nil && k.high != nil {
 		if c, ok := compareLiterals(*k.low, *k.high); ok && c > 0 {
 			k.low, k.high = nil, nil // nonsense

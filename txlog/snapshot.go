@@ -144,7 +144,7 @@ func (s *Snapshot) CheckReadable() error {
 			return corrupt("partition column: %w", err)
 		}
 	}
-	return nil
+	return checkTypeChanges(s.schema)
 }
 
 // CheckWritable tells whether we can write the table, with the errors of CheckReadable. Duties of a writer that are

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -68,12 +69,25 @@ func (s *session) footerError(path string, err error) error {
 // fits refuses a file whose column cannot hold what the table says: DuckDB would cast, and a text that looks like a
 // number would be read as one. It looks at columns outside structs, lists and maps.
 func (r *reader) fits(path string, footer *parquetio.Footer) error {
+	var err error
+	r.pairs(footer, func(leaf *parquetio.Leaf, i int) {
+		if f := r.fields[i]; err == nil && !holds(leaf, f.Type.Kind) {
+			err = fmt.Errorf("%w: %s: column %s is %s in the file, which cannot hold %s",
+				table.ErrDataFile, r.session.names[path], f.Name, physicalName(leaf), f.Type)
+		}
+	})
+	return err
+}
+
+// pairs visits the columns of a file that are outside structs, lists and maps, each with the index in reader.fields of
+// what it is in the table.
+func (r *reader) pairs(footer *parquetio.Footer, visit func(leaf *parquetio.Leaf, field int)) {
 	for i := range footer.Leaves {
 		leaf := &footer.Leaves[i]
 		if leaf.Depth != 1 {
 			continue
 		}
-		for _, f := range r.fields {
+		for n, f := range r.fields {
 			if r.relation.Mapping == txlog.MappingID {
 				if id, ok := f.FieldID(); !ok || int64(id) != leaf.FieldID {
 					continue
@@ -81,14 +95,56 @@ func (r *reader) fits(path string, footer *parquetio.Footer) error {
 			} else if !strings.EqualFold(f.PhysicalName(r.relation.Mapping), leaf.Name) {
 				continue
 			}
-			if !holds(leaf, f.Type.Kind) {
-				return fmt.Errorf("%w: %s: column %s is %s in the file, which cannot hold %s",
-					table.ErrDataFile, r.session.names[path], f.Name, physicalName(leaf), f.Type)
-			}
+			visit(leaf, n)
 		}
 	}
-	return nil
 }
+
+// converted tells which of reader.fields get other values while they are read than a file holds, in the sense that a
+// constant of the table's type may have no equal among them; nil where none does.
+func (r *reader) converted(footer *parquetio.Footer) []bool {
+	var out []bool
+	mark := func(i int) {
+		if out == nil {
+			out = make([]bool, len(r.fields))
+		}
+		out[i] = true
+	}
+	r.pairs(footer, func(leaf *parquetio.Leaf, i int) {
+		if !exact(leaf, r.fields[i].Type) {
+			mark(i)
+		}
+	})
+	millis := slices.ContainsFunc(footer.Leaves, func(l parquetio.Leaf) bool { return l.Depth > 1 && l.Millis })
+	for i, f := range r.fields {
+		nested := &txlog.Schema{Fields: []txlog.Field{f}}
+		if f.Type.Nested() && (nested.Widened() || millis && (nested.Uses(txlog.KindTimestamp) || nested.Uses(txlog.KindTimestampNTZ))) {
+			mark(i)
+		}
+	}
+	return out
+}
+
+// exact tells whether every constant of a type, cast to what the file holds, either fails to be cast or is the same.
+func exact(leaf *parquetio.Leaf, t *txlog.DataType) bool {
+	switch t.Kind {
+	case txlog.KindDouble:
+		return leaf.Physical == parquetio.PhysicalDouble
+	case txlog.KindFloat:
+		return leaf.Physical == parquetio.PhysicalFloat
+	case txlog.KindDecimal:
+		return leaf.Decimal && leaf.Scale == int64(t.Scale)
+	case txlog.KindTimestamp, txlog.KindTimestampNTZ:
+		return leaf.Physical == parquetio.PhysicalInt96 || leaf.Physical == parquetio.PhysicalInt64 && !leaf.Millis
+	default:
+		return true
+	}
+}
+
+// opaque is a value that DuckDB does not look behind. It would apply filters, also those that come from joins, to what
+// a file holds, with the constant cast to that type: d < TIMESTAMP '2020-02-03 12:00:00' on a file with dates would
+// leave out the third.
+func opaque(sql string) string { return "CASE WHEN " + sql + " IS NOT NULL THEN " + sql + " END" }
 
 // holds tells whether values of a physical type can be those of a column, perhaps after widening.
 func holds(leaf *parquetio.Leaf, kind txlog.Kind) bool {

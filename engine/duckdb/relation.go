@@ -18,10 +18,20 @@ import (
 // group is the part of a relation that one read_parquet covers. Files of one group share how deleted rows are taken
 // out and how timestamps are stored; everything else that differs between files comes from a small table.
 type group struct {
-	files  []int // indexes into Relation.Files
-	rows   rowFilter
-	legacy bool          // timestamps without a zone mark (INT96), which mean UTC
+	files []int // indexes into Relation.Files
+	rows  rowFilter
+	traits
 	stored []txlog.Field // partition columns that these files hold themselves
+}
+
+// traits are what the footer of a file tells about how it is read.
+type traits struct {
+	legacy    bool   // timestamps without a zone mark (INT96), which mean UTC
+	converted []bool // by column of reader.fields: values get another type while they are read, see opaque
+}
+
+func (t traits) equal(o traits) bool {
+	return t.legacy == o.legacy && slices.Equal(t.converted, o.converted)
 }
 
 // rowFilter says which rows of a file count.
@@ -145,13 +155,13 @@ func partitionSQL(t *txlog.DataType, text string) (string, error) {
 
 // groups splits the files. The common case is one group.
 func (r *reader) groups(ctx context.Context) ([]group, error) {
-	legacy, err := r.inspect(ctx)
+	known, err := r.inspect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var groups []group
 	for i, f := range r.relation.Files {
-		g := group{rows: allRows, legacy: legacy[r.paths[i]]}
+		g := group{rows: allRows, traits: known[r.paths[i]]}
 		for _, name := range f.Stored {
 			column, err := r.relation.Schema.Lookup(name)
 			if err != nil {
@@ -165,7 +175,7 @@ func (r *reader) groups(ctx context.Context) ([]group, error) {
 			g.rows = someRowsDeleted
 		}
 		at := slices.IndexFunc(groups, func(o group) bool {
-			return o.rows == g.rows && o.legacy == g.legacy &&
+			return o.rows == g.rows && o.equal(g.traits) &&
 				slices.EqualFunc(o.stored, g.stored, func(a, b txlog.Field) bool { return a.Name == b.Name })
 		})
 		if at < 0 {
@@ -177,14 +187,15 @@ func (r *reader) groups(ctx context.Context) ([]group, error) {
 	return groups, nil
 }
 
-// inspect reads the footers. Besides damage they tell two things: INT96 timestamps are UTC, yet DuckDB would read
-// them in the zone of the session; and with column mapping by id, a file without ids would read as NULLs.
-func (r *reader) inspect(ctx context.Context) (legacy map[string]bool, err error) {
+// inspect reads the footers. Besides damage they tell three things: INT96 timestamps are UTC, yet DuckDB would read
+// them in the zone of the session; with column mapping by id, a file without ids would read as NULLs; and columns
+// whose values get another type have to be kept from DuckDB's own filters.
+func (r *reader) inspect(ctx context.Context) (map[string]traits, error) {
 	footers, err := r.session.footers(ctx, r.paths)
 	if err != nil {
 		return nil, err
 	}
-	legacy = map[string]bool{}
+	known := map[string]traits{}
 	zoned := r.session.zone != "UTC" && r.relation.Schema.Uses(txlog.KindTimestamp)
 	for i, f := range footers {
 		path := r.paths[i]
@@ -194,11 +205,10 @@ func (r *reader) inspect(ctx context.Context) (legacy map[string]bool, err error
 		if r.relation.Mapping == txlog.MappingID && len(r.fields) > 0 && !f.FieldIDs {
 			return nil, fmt.Errorf("%s has no field ids, which column mapping by id needs", r.session.names[path])
 		}
-		if zoned && slices.ContainsFunc(f.Leaves, func(l parquetio.Leaf) bool { return l.Physical == parquetio.PhysicalInt96 }) {
-			legacy[path] = true
-		}
+		legacy := zoned && slices.ContainsFunc(f.Leaves, func(l parquetio.Leaf) bool { return l.Physical == parquetio.PhysicalInt96 })
+		known[path] = traits{legacy, r.converted(f)}
 	}
-	return legacy, nil
+	return known, nil
 }
 
 // read is the SELECT over one group.
@@ -309,7 +319,11 @@ func (r *reader) items(g group, lookup string) []string {
 			sql = "CAST(error(" + table.QuoteString(fmt.Sprintf("column %s: %v", f.Name, bad)) + ") AS VARCHAR)"
 		default:
 			shape := rename{from: r.relation.Mapping, legacy: g.legacy}
-			sql = shape.apply("r.c"+strconv.Itoa(read), f.Type, 0)
+			sql = "r.c" + strconv.Itoa(read)
+			if g.converted != nil && g.converted[read] {
+				sql = opaque(sql)
+			}
+			sql = shape.apply(sql, f.Type, 0)
 			read++
 		}
 		items = append(items, sql+" AS "+table.QuoteIdent(f.Name))

@@ -27,6 +27,8 @@ type Leaf struct {
 	FieldID  int64  // 0 means none
 	Physical Physical
 	Decimal  bool // annotated as a decimal
+	Scale    int64
+	Millis   bool // annotated as a timestamp in milliseconds
 
 	repeated bool // at some level
 }
@@ -111,9 +113,10 @@ const (
 
 	elementType, elementRepetition, elementName           = 1, 3, 4
 	elementChildren, elementConverted, elementID          = 5, 6, 9
-	elementPrecision, elementLogical, logicalDecimal      = 8, 10, 5
-	decimalPrecision                                      = 2
-	repetitionRepeated, convertedDecimal                  = 2, 5
+	elementScale, elementPrecision, elementLogical        = 7, 8, 10
+	logicalDecimal, decimalScale, decimalPrecision        = 5, 1, 2
+	logicalTimestamp, timestampUnit, inMillis             = 8, 2, 1
+	repetitionRepeated, convertedDecimal, convertedMillis = 2, 5, 9
 	groupColumns, groupRows                               = 1, 3
 	chunkFile, chunkMeta                                  = 1, 3
 	metaType, metaValues, metaPacked, metaData, metaIndex = 1, 5, 7, 9, 11
@@ -271,26 +274,17 @@ func (f *footerWalk) element() (leaf Leaf, children int64, group bool) {
 		case id == elementChildren && kind == thriftI32:
 			children = f.whole()
 		case id == elementConverted && kind == thriftI32:
-			leaf.Decimal = leaf.Decimal || f.whole() == convertedDecimal
+			converted := f.whole()
+			leaf.Decimal = leaf.Decimal || converted == convertedDecimal
+			leaf.Millis = leaf.Millis || converted == convertedMillis
+		case id == elementScale && kind == thriftI32:
+			leaf.Scale = f.whole()
 		case id == elementID && kind == thriftI32:
 			leaf.FieldID, f.out.FieldIDs = f.whole(), true
 		case id == elementPrecision && kind == thriftI32 && leaf.Decimal:
 			precision()
 		case id == elementLogical && kind == thriftStruct:
-			f.structure(2, func(id int64, kind byte) bool {
-				if id != logicalDecimal || kind != thriftStruct {
-					return false
-				}
-				leaf.Decimal = true
-				f.structure(3, func(id int64, kind byte) bool {
-					if id != decimalPrecision || kind != thriftI32 {
-						return false
-					}
-					precision()
-					return true
-				})
-				return true
-			})
+			f.logical(&leaf, precision)
 		default:
 			return f.pass(&seen, id)
 		}
@@ -307,6 +301,39 @@ func (f *footerWalk) element() (leaf Leaf, children int64, group bool) {
 		f.fail("a column with both a type and children")
 	}
 	return leaf, children, group
+}
+
+// logical reads what the newer annotation says of the values of a column.
+func (f *footerWalk) logical(leaf *Leaf, precision func()) {
+	inside := func(depth int, field func(id int64, kind byte) bool) bool {
+		f.structure(depth, field)
+		return true
+	}
+	f.structure(2, func(id int64, kind byte) bool {
+		switch {
+		case id == logicalDecimal && kind == thriftStruct:
+			leaf.Decimal = true
+			return inside(3, func(id int64, kind byte) bool {
+				switch {
+				case id == decimalPrecision && kind == thriftI32:
+					precision()
+				case id == decimalScale && kind == thriftI32:
+					leaf.Scale = f.whole()
+				default:
+					return false
+				}
+				return true
+			})
+		case id == logicalTimestamp && kind == thriftStruct:
+			return inside(3, func(id int64, kind byte) bool {
+				return id == timestampUnit && kind == thriftStruct && inside(4, func(id int64, _ byte) bool {
+					leaf.Millis = leaf.Millis || id == inMillis
+					return false
+				})
+			})
+		}
+		return false
+	})
 }
 
 func (f *footerWalk) groups() {
