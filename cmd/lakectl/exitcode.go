@@ -93,6 +93,7 @@ func rules() []rule {
 		{table.ErrVacuumRunning, exitHeld, "a vacuum of %s may be deleting files that come back; nothing was changed", "lakectl history %s --limit 5   # when its VACUUM END is there, or after the time above, run the same command again"},
 		{txlog.ErrConflict, exitHeld, "another writer changed what this change to %s was based on", "run the same command again; it starts from the newest version"},
 
+		{table.ErrNoChangeFeed, exitError, "the changes of %s were not recorded in every version of that range", "lakectl alter %s --set delta.enableChangeDataFeed=true   # records them from then on; `lakectl history %s --full` shows since when"},
 		{table.ErrRetention, exitError, "that would remove what versions of %s within its retention need", "a longer --retain; or --force, where no reader or writer is older than that"},
 		{table.ErrDataFile, exitError, "a file of %s cannot be read", "lakectl fsck %s --deep   # says which; `lakectl restore` goes back to a version without it"},
 		{table.ErrSourceFile, exitError, "a source file cannot be read; nothing was changed", "mend the file or leave it out; how a CSV file is written is said with --csv-option: lakectl append --help"},

@@ -265,7 +265,10 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	sql = travelClauses(sql)
+	sql, feeds, err := feedCalls(travelClauses(sql))
+	if err != nil {
+		return nil, err
+	}
 	first, err := engine.Parse(ctx, table.Parse{SQL: sql})
 	if err != nil {
 		return nil, err
@@ -280,6 +283,15 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 	tables := map[string]*table.Table{}
 	schemas := map[string]*txlog.Schema{}
 	for _, ref := range first.Tables {
+		if call, is := feeds[ref.Name]; is {
+			t, rel, err := a.feed(ctx, call)
+			if err != nil {
+				return nil, err
+			}
+			out.query.Relations[ref.Key()], schemas[ref.Key()] = rel, rel.Schema
+			out.tables = append(out.tables, t)
+			continue
+		}
 		t, rel, err := a.reference(ctx, ref)
 		if err != nil {
 			return nil, err
