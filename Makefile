@@ -4,6 +4,7 @@ GO       ?= go
 BIN      := bin/lakectl
 LAKE     ?= .lake/flights
 LINT     := .cache/tools/golangci-lint
+PEERS    := .cache/py/requirements.txt
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PACKAGES := ./...
 SLICE    ?= 60
@@ -30,8 +31,17 @@ lint: $(LINT) ## golangci-lint with .golangci.yml, and the import rules
 $(LINT): tools/go.mod tools/go.sum
 	cd tools && $(GO) build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-bench: ## append, scan and merge of 10 M rows beside plain DuckDB on the same files
+bench: $(PEERS) ## append, scan and merge of 10 M rows beside plain DuckDB on the same files; then bench-log
 	$(GO) run ./bench
+
+.PHONY: bench-log
+bench-log: $(PEERS) ## open, plan and checkpoint logs of a million files beside delta-rs
+	$(GO) run ./bench -works log
+
+$(PEERS): tests/interop/requirements.txt
+	rm -rf .cache/py && python3 -m venv .cache/py
+	.cache/py/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	cp $< $@
 
 bench-append: ## 64 processes append to one table on MinIO for a minute, beside the store's raw rate (LAKE_APPENDERS=8x10s)
 	LAKE_APPENDERS=$${LAKE_APPENDERS:-64x60s} $(GO) test -count=1 -v -run '^TestAppenders$$' ./internal/robustness/appenders

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -21,20 +23,23 @@ import (
 
 // settings is what parent and children agree on.
 type settings struct {
-	Rows    int    `json:"rows"`
-	Files   int    `json:"files"`
-	Rounds  int    `json:"rounds"`
-	Threads int    `json:"threads"`
-	Memory  int64  `json:"memory"` // bytes, for us and for the peer
-	Dir     string `json:"dir"`
-	Store   string `json:"store"`   // URL of the store that the children use
-	Measure string `json:"measure"` // set in children: what to measure
+	Rows     int        `json:"rows"`
+	Files    int        `json:"files"`
+	Rounds   int        `json:"rounds"`
+	Threads  int        `json:"threads"`
+	Memory   int64      `json:"memory"` // bytes, for us and for the peer
+	Dir      string     `json:"dir"`
+	Store    string     `json:"store"`              // URL of the store that the children use
+	Measure  string     `json:"measure"`            // set in children: what to measure
+	Log      *logWork   `json:"log,omitempty"`      // set in children that measure the log
+	Generate *logTables `json:"generate,omitempty"` // set in a child that writes logs
 }
 
 // figure is what a child prints.
 type figure struct {
 	Seconds float64 `json:"seconds"`
-	RSS     int64   `json:"rss"` // bytes, peak, of the child
+	RSS     int64   `json:"rss"`   // bytes, peak, of the child
+	Count   int     `json:"count"` // what both sides must agree on
 	Note    string  `json:"note"`
 }
 
@@ -48,28 +53,55 @@ func main() {
 	flag.StringVar(&s.Dir, "dir", ".cache/bench", "folder for data and tables")
 	child := flag.String("child", "", "settings of a child process, JSON; set by bench itself")
 	minio := flag.Bool("minio", true, "measure on a MinIO that it starts, too")
+	works := flag.String("works", "tables,log", "what to measure: tables beside plain DuckDB, logs beside delta-rs")
+	python := flag.String("python", ".cache/py/bin/python", "a Python with the deltalake of tests/interop/requirements.txt")
+	var logs logTables
+	flag.IntVar(&logs.Adds, "adds", 1_000_000, "files of the largest log")
+	flag.IntVar(&logs.Plan, "plan", 200_000, "files of the log that a predicate is planned on")
+	flag.IntVar(&logs.Commits, "commits", 10_000, "commits of one file each")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, s, *child, *minio); err != nil {
+	if err := run(ctx, s, *child, *works, logs, *python, *minio); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
 }
 
-func run(ctx context.Context, s settings, child string, minio bool) error {
+func run(ctx context.Context, s settings, child, works string, logs logTables, python string, minio bool) error {
 	if child != "" {
 		if err := json.Unmarshal([]byte(child), &s); err != nil {
 			return fmt.Errorf("read the settings of the child: %w", err)
 		}
 		return measure(ctx, s)
 	}
-	dir, err := filepath.Abs(filepath.Join(s.Dir, fmt.Sprintf("%d-%d", s.Rows, s.Files)))
+	top, err := filepath.Abs(s.Dir)
 	if err != nil {
 		return fmt.Errorf("find the data folder: %w", err)
 	}
-	s.Dir = dir
+	s.Dir = filepath.Join(top, fmt.Sprintf("%d-%d", s.Rows, s.Files))
+	logs.Dir = filepath.Join(top, fmt.Sprintf("log-%d-%d-%d", logs.Adds, logs.Plan, logs.Commits))
+	b := &bench{settings: s, out: tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)}
+	for work := range strings.SplitSeq(works, ",") {
+		switch work {
+		case "tables":
+			err = b.tables(ctx, minio)
+		case "log":
+			err = b.logs(ctx, logs, python, minio)
+		default:
+			err = fmt.Errorf("nothing is called %q", work)
+		}
+		if err = errors.Join(err, b.out.Flush()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tables measures rows beside plain DuckDB.
+func (b *bench) tables(ctx context.Context, minio bool) error {
+	s := b.settings
 	p, err := openPeer(s.Threads, fmt.Sprintf("%dMB", s.Memory>>20))
 	if err != nil {
 		return err
@@ -82,17 +114,14 @@ func run(ctx context.Context, s settings, child string, minio bool) error {
 	}
 	fmt.Printf("%d rows × 8 columns in %d files, %d threads, %d MiB of memory, median of %d rounds\n\n",
 		s.Rows, s.Files, s.Threads, s.Memory>>20, s.Rounds)
-	b := bench{settings: s, out: tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)}
 	b.line("work\tlakectl s\tpeer s\tratio\taim\tfloor\tlakectl peak MiB\tpeer peak MiB\t\n")
 	if err := b.folder(ctx); err != nil {
 		return err
 	}
 	if minio {
-		if err := b.minio(ctx); err != nil {
-			return err
-		}
+		return b.minio(ctx)
 	}
-	return b.out.Flush()
+	return nil
 }
 
 // bench prints one line per comparison.
@@ -184,24 +213,33 @@ func spawn(ctx context.Context, s settings) (figure, error) {
 	if err != nil {
 		return figure{}, fmt.Errorf("write the settings of the child: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, self, "-child", string(arg))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	f, err := figureOf(exec.CommandContext(ctx, self, "-child", string(arg)))
 	if err != nil {
 		return figure{}, fmt.Errorf("measure %s: %w", s.Measure, err)
-	}
-	var f figure
-	if err := json.Unmarshal(out, &f); err != nil {
-		return figure{}, fmt.Errorf("read the figure of %s: %w", s.Measure, err)
 	}
 	return f, nil
 }
 
+// figureOf runs a process that prints its figure.
+func figureOf(cmd *exec.Cmd) (f figure, err error) {
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err == nil {
+		err = json.Unmarshal(out, &f)
+	}
+	return f, err
+}
+
 // report prints the figure of this child.
 func report(seconds float64, note string) error {
+	return reportFigure(figure{Seconds: seconds, Note: note})
+}
+
+func reportFigure(f figure) error {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return fmt.Errorf("read peak memory: %w", err)
 	}
-	return json.NewEncoder(os.Stdout).Encode(figure{Seconds: seconds, RSS: u.Maxrss << 10, Note: note})
+	f.RSS = u.Maxrss << 10
+	return json.NewEncoder(os.Stdout).Encode(f)
 }

@@ -29,6 +29,15 @@ const aggregate = "count(*), sum(id), sum(customer), max(ordered_at), sum(amount
 
 // measure is the body of a child process.
 func measure(ctx context.Context, s settings) error {
+	switch {
+	case s.Generate != nil:
+		if err := s.Generate.generate(ctx); err != nil {
+			return err
+		}
+		return report(0, "")
+	case s.Log != nil:
+		return measureLog(ctx, *s.Log)
+	}
 	if work, ok := strings.CutPrefix(s.Measure, "peer-"); ok {
 		return measurePeer(ctx, s, work)
 	}
@@ -231,6 +240,11 @@ func copyTable(ctx context.Context, store objectstore.Store, from, to string) er
 }
 
 func copyObject(ctx context.Context, store objectstore.Store, o objectstore.Info, to string) error {
+	return putCopy(ctx, store, o, store, to)
+}
+
+// putCopy copies an object to a key of another store.
+func putCopy(ctx context.Context, store objectstore.Store, o objectstore.Info, target objectstore.Store, to string) error {
 	r, _, err := store.Get(ctx, o.Key, objectstore.Range{})
 	if err != nil {
 		return err
@@ -244,7 +258,7 @@ func copyObject(ctx context.Context, store objectstore.Store, o objectstore.Info
 			return fmt.Errorf("copy %s: %w", o.Key, err)
 		}
 	}
-	_, err = store.Put(ctx, to, objectstore.Bytes(b), objectstore.CreateOnly)
+	_, err = target.Put(ctx, to, objectstore.Bytes(b), objectstore.CreateOnly)
 	return err
 }
 

@@ -1,0 +1,70 @@
+"""What delta-rs takes for the work of bench: argv is the work and its settings as JSON, stdout is one figure as JSON.
+
+Every measurement is a process of its own, so that its peak memory is its own. `count` is what both sides must agree on.
+"""
+
+import json
+import os
+import re
+import resource
+import sys
+import time
+
+from deltalake import DeltaTable, QueryBuilder
+
+
+def options(settings):
+    """How the object store is reached; the child inherits the variables of the S3 tools."""
+    if not settings["store"].startswith("s3://"):
+        return None
+    return {
+        "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"],
+        "AWS_REGION": os.environ["AWS_REGION"],
+        "AWS_ACCESS_KEY_ID": os.environ["AWS_ACCESS_KEY_ID"],
+        "AWS_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_S3_ALLOW_UNSAFE_RENAME": "true",
+    }
+
+
+def url(settings):
+    return settings["store"].removeprefix("file://") + "/" + settings["table"]
+
+
+def opened(settings):
+    return DeltaTable(url(settings), storage_options=options(settings))
+
+
+def open_table(settings):
+    began = time.perf_counter()
+    table = opened(settings)
+    return time.perf_counter() - began, len(table.file_uris())
+
+
+def plan(settings):
+    """The files that a scan keeps, as DataFusion plans it."""
+    table = opened(settings)
+    low, high = settings["low"], settings["high"]
+    began = time.perf_counter()
+    builder = QueryBuilder().register("t", table)
+    rows = builder.execute(f"EXPLAIN SELECT name FROM t WHERE id >= {low} AND id <= {high}").read_all()
+    seconds = time.perf_counter() - began
+    text = " ".join(str(v) for v in rows.column("plan").to_pylist())
+    return seconds, len(set(re.findall(r"part-[0-9a-z.-]*\.parquet", text)))
+
+
+def checkpoint(settings):
+    table = opened(settings)
+    began = time.perf_counter()
+    table.create_checkpoint()
+    return time.perf_counter() - began, len(table.file_uris())
+
+
+def main():
+    work, settings = sys.argv[1], json.loads(sys.argv[2])
+    seconds, count = {"open": open_table, "plan": plan, "checkpoint": checkpoint}[work](settings)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "rss": peak, "count": count, "note": ""}))
+
+
+main()
