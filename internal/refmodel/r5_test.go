@@ -157,6 +157,7 @@ func (t *tally) add(o *tally) {
 	t.readsOld += o.readsOld
 	t.vacuum += o.vacuum
 	t.refused += o.refused
+	t.fed += o.fed
 	maps.Copy(t.states, o.states)
 	for k, n := range o.kinds {
 		t.kinds[k] += n
@@ -168,8 +169,8 @@ func (t *tally) add(o *tally) {
 
 func (t *tally) report(tb testing.TB, took time.Duration) {
 	tb.Helper()
-	tb.Logf("R5: %d steps, %d distinct states, %d older versions read, %d files skipped, %d files vacuumed, %d refusals, %.1f s",
-		t.steps, len(t.states), t.readsOld, t.skipped, t.vacuum, t.refused, took.Seconds())
+	tb.Logf("R5: %d steps, %d distinct states, %d older versions read, %d files skipped, %d files vacuumed, %d refusals, %d changes fed, %.1f s",
+		t.steps, len(t.states), t.readsOld, t.skipped, t.vacuum, t.refused, t.fed, took.Seconds())
 	for _, k := range slices.SortedFunc(maps.Keys(t.spent), func(a, b string) int { return int(t.spent[b] - t.spent[a]) }) {
 		n := max(1, t.kinds[k])
 		if k == "reads" {
@@ -190,7 +191,7 @@ func (t *tally) guard(tb testing.TB, s scale) {
 			tb.Errorf("no step was %q", k)
 		}
 	}
-	if t.skipped == 0 || t.vacuum == 0 || t.refused == 0 {
-		tb.Errorf("idle: %d files skipped, %d vacuumed, %d refusals", t.skipped, t.vacuum, t.refused)
+	if t.skipped == 0 || t.vacuum == 0 || t.refused == 0 || t.fed == 0 {
+		tb.Errorf("idle: %d files skipped, %d vacuumed, %d refusals, %d changes fed", t.skipped, t.vacuum, t.refused, t.fed)
 	}
 }

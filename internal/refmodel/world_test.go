@@ -54,6 +54,7 @@ type tally struct {
 	skipped          int                      // files that reads left out
 	readsOld, vacuum int
 	refused          int // steps that had to fail, and did
+	fed              int // changes that feeds told
 }
 
 func newTally() *tally {
@@ -199,6 +200,11 @@ func (w *world) read(ctx context.Context, s step) error {
 	defer func() { w.tally.spent["reads"] += time.Since(began) }()
 	w.tally.states[w.hash()] = true
 	if newest := len(w.history) - 1; newest > w.readTo || s.kind == "read" || s.kind == "reopen" {
+		for v := w.readTo + 1; v <= newest && w.options.feed; v++ {
+			if err := w.queueFeed(ctx, v); err != nil {
+				return err
+			}
+		}
 		w.readTo = newest
 		if err := w.queue(ctx, w.tab, newest, s.where); err != nil {
 			return err
@@ -269,6 +275,7 @@ type part struct {
 	state state
 	where cond
 	skip  bool
+	feed  int // the version of which it reads the change data feed; 0 the rows
 }
 
 func (w *world) queue(ctx context.Context, tab *table.Table, v int, where cond) error {
@@ -297,8 +304,8 @@ func (w *world) queue(ctx context.Context, tab *table.Table, v int, where cond) 
 	}
 	w.tally.skipped += report.SkippedByPartition + report.SkippedByStats
 	tag := fmt.Sprintf("q%d_v%d", len(w.parts), v)
-	w.parts = append(w.parts, part{tag, tag, all, st, where, false})
-	skip := part{tag + "_skip", tag + "_skip", some, st, where, true}
+	w.parts = append(w.parts, part{tag: tag, from: tag, rel: all, state: st, where: where})
+	skip := part{tag: tag + "_skip", from: tag + "_skip", rel: some, state: st, where: where, skip: true}
 	if len(some.Files) == len(all.Files) { // the same files: one view will do
 		skip.from, skip.rel = tag, all
 	}
@@ -323,6 +330,11 @@ func (w *world) flush(ctx context.Context) error {
 		if !p.state.wide {
 			columns += ", NULL::INT AS x"
 		}
+		if p.feed > 0 {
+			q.Relations[p.from] = p.rel
+			selects = append(selects, "SELECT '"+p.tag+"' || _change_type AS tag, "+columns+", true AS m FROM "+p.from)
+			continue
+		}
 		where := p.where.sql(p.state.wide)
 		sql := "SELECT '" + p.tag + "' AS tag, " + columns
 		if p.skip {
@@ -338,11 +350,20 @@ func (w *world) flush(ctx context.Context) error {
 			}
 		}
 	}
+	parts := w.parts
 	w.parts = nil
 	q.SQL = strings.Join(selects, " UNION ALL ")
 	got, err := tabletest.Query(ctx, w.eng, q)
 	if err != nil {
 		return fmt.Errorf("read versions up to %d (readable from %d): %w", len(w.history)-1, w.floor, err)
+	}
+	feeds := takeFeeds(got)
+	for _, p := range parts {
+		if p.feed > 0 {
+			if err := w.checkFeed(p.feed, feeds[p.feed]); err != nil {
+				return fmt.Errorf("%w\n%s", err, q.SQL)
+			}
+		}
 	}
 	if d := got.Diff(want); d != "" {
 		return fmt.Errorf("read versions up to %d: %d rows, want %d:\n%s\n%s", len(w.history)-1, got.Len(), want.Len(), d, q.SQL)
