@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"testing"
@@ -70,6 +71,7 @@ func TestR5(t *testing.T) {
 	check := ledger.Open(t, "R5", s.runs*s.steps*s.options/4)
 	check.Seed, check.Adds = seed, true
 	t.Logf("repeat: LAKE_R5=%d,%d,%d LAKE_SEED=%d go test ./internal/refmodel -run 'TestR5$' -v", s.runs, s.steps, s.options, seed)
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // many small objects, of which few live: a tenth of the time
 	total := newTally()
 	began := time.Now()
 	rapid.Check(t, func(rt *rapid.T) {
