@@ -262,15 +262,37 @@ func (f *feed) fits(m *txlog.Metadata) error {
 	}
 	for _, o := range old.Fields {
 		n, err := f.schema.Lookup(o.Name)
-		switch {
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("%w: column %q is gone", ErrSchemaMismatch, o.Name)
-		case !n.Type.Equal(o.Type):
-			return fmt.Errorf("%w: column %q changed from %s to %s", ErrSchemaMismatch, o.Name, o.Type.SQL(), n.Type.SQL())
-		case n.PhysicalName(f.mapping) != o.PhysicalName(f.mapping):
-			return fmt.Errorf("%w: column %q was replaced by another of its name", ErrSchemaMismatch, o.Name)
-		case !f.derived && o.Nullable && !n.Nullable:
-			return fmt.Errorf("%w: column %q could be NULL and now has to have a value", ErrSchemaMismatch, o.Name)
+		}
+		if err := f.fitsField(o.Name, o, *n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fitsField compares a column, or a field of one, before and at the end.
+func (f *feed) fitsField(path string, o, n txlog.Field) error {
+	switch {
+	case n.PhysicalName(f.mapping) != o.PhysicalName(f.mapping):
+		return fmt.Errorf("%w: column %q was replaced by another of its name", ErrSchemaMismatch, path)
+	case !f.derived && o.Nullable && !n.Nullable:
+		return fmt.Errorf("%w: column %q could be NULL and now has to have a value", ErrSchemaMismatch, path)
+	case o.Type.Kind != txlog.KindStruct || n.Type.Kind != txlog.KindStruct:
+		if !n.Type.Equal(o.Type) {
+			return fmt.Errorf("%w: column %q changed from %s to %s", ErrSchemaMismatch, path, o.Type.SQL(), n.Type.SQL())
+		}
+		return nil
+	}
+	inside := &txlog.Schema{Fields: n.Type.Fields}
+	for _, field := range o.Type.Fields {
+		now, err := inside.Lookup(field.Name)
+		if err != nil {
+			return fmt.Errorf("%w: column %q is gone", ErrSchemaMismatch, path+"."+field.Name)
+		}
+		if err := f.fitsField(path+"."+field.Name, field, *now); err != nil {
+			return err
 		}
 	}
 	return nil

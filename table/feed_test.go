@@ -242,20 +242,23 @@ func TestFeedFollowsTimes(t *testing.T) {
 }
 
 func TestFeedAcrossColumnChanges(t *testing.T) {
-	feed := map[string]string{"delta.enableChangeDataFeed": "true", "delta.columnMapping.mode": "name"}
+	feed := map[string]string{"delta.enableChangeDataFeed": "true", "delta.columnMapping.mode": "name", "delta.enableTypeWidening": "true"}
+	long := &txlog.DataType{Kind: txlog.KindLong, Name: "long"}
 	for name, tc := range map[string]struct {
 		alter table.Alter
 		want  error
 	}{
-		"added":    {table.Alter{AddColumns: []table.AddColumn{{Column: "n", Type: &txlog.DataType{Kind: txlog.KindLong, Name: "long"}}}}, nil},
+		"added":    {table.Alter{AddColumns: []table.AddColumn{{Column: "n", Type: long}, {Column: "s.b", Type: long}}}, nil},
+		"retyped":  {table.Alter{ChangeColumns: []table.ChangeColumn{{Column: "i", Type: long}}}, table.ErrSchemaMismatch},
+		"inside":   {table.Alter{RenameColumns: []table.RenameColumn{{Column: "s.a", To: "c"}}}, table.ErrSchemaMismatch},
 		"renamed":  {table.Alter{RenameColumns: []table.RenameColumn{{Column: "v", To: "w"}}}, table.ErrSchemaMismatch},
 		"dropped":  {table.Alter{DropColumns: []string{"v"}}, table.ErrSchemaMismatch},
 		"not null": {table.Alter{ChangeColumns: []table.ChangeColumn{{Column: "v", Nullable: new(bool)}}}, table.ErrSchemaMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLake(t)
-			tab := l.create("id bigint, v string", table.Create{Properties: feed})
-			l.append(tab, values("id, v", "(1, 'a')", "(2, 'b')"))
+			tab := l.create("id bigint, v string, i int, s struct<a: int>", table.Create{Properties: feed})
+			l.append(tab, values("id, v, i, s", "(1, 'a', 7, {'a': 1})", "(2, 'b', 8, NULL)"))
 			l.alter(tab, tc.alter)
 			if _, err := tab.Delete(t.Context(), l.eng, table.Delete{Where: "id = 1"}); err != nil {
 				t.Fatal(err)
@@ -268,10 +271,32 @@ func TestFeedAcrossColumnChanges(t *testing.T) {
 			want(t, l.feedOf(tab, last, last, "id"), "3 delete 1")
 			want(t, l.feedOf(tab, 1, 1, "id", "v"), "1 insert 1 a", "1 insert 2 b")
 			if tc.want == nil {
-				want(t, l.feedOf(tab, 1, last, "id", "v", "n"), "1 insert 1 a ∅", "1 insert 2 b ∅", "3 delete 1 a ∅")
+				want(t, l.feedOf(tab, 1, last, "id", "v", "n", "s"), "1 insert 1 a ∅ [1 <nil>]", "1 insert 2 b ∅ ∅", "3 delete 1 a ∅ [1 <nil>]")
 			}
 		})
 	}
+}
+
+func TestFeedAcrossColumnMapping(t *testing.T) {
+	l := newLake(t)
+	tab := feedTable(l, table.Create{})
+	l.alter(tab, table.Alter{SetProperties: map[string]string{"delta.columnMapping.mode": "name"}})
+	if _, err := tab.Delete(t.Context(), l.eng, table.Delete{Where: "id IN (1, 5)"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, l.feedOf(tab, 1, 3, "id", "p"), "1 insert 1 x", "1 insert 2 x", "1 insert 3 y", "1 insert 4 y", "1 insert 5 ∅", "1 insert 6 ∅", "3 delete 1 x", "3 delete 5 ∅")
+}
+
+// Pipelines read changes by the place of rows, whether a feed is recorded or not.
+func TestChangesBesideAFeed(t *testing.T) {
+	l := newLake(t)
+	tab := feedTable(l, table.Create{})
+	if _, err := tab.Merge(t.Context(), l.eng, table.Merge{
+		Source: values("id, v, p", "(3, 'C', 'y')", "(7, 'g', 'x')"), On: "t.id = s.id", Clauses: []table.Clause{updateAll(""), insertAll("")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, l.changes(tab, 1, 2), "2 delete 3 c y true", "2 insert 3 C y true", "2 insert 7 g x true")
 }
 
 func TestFeedNeedsItsColumnNames(t *testing.T) {
@@ -318,7 +343,7 @@ func TestFeedFileGone(t *testing.T) {
 	if len(rel.Files) != 1 || !strings.HasPrefix(rel.Files[0].Key, l.path+"/_change_data/p=") {
 		t.Fatalf("%+v", rel.Files)
 	}
-	if err := l.store.Delete(ctx, rel.Files[0].Key); err != nil {
+	if _, err := tab.Vacuum(ctx, table.Vacuum{Retain: pointer(time.Duration(0)), Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := l.eng.Query(ctx, table.Query{SQL: "SELECT * FROM r", Relations: map[string]table.Relation{"r": rel}})

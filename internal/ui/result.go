@@ -48,6 +48,9 @@ func (t *Terminal) Changed(verb, name string, r *table.Result, dryRun bool) erro
 	if r.Operation == "MERGE" || r.DeletionVectors > 0 {
 		files = append(files, "deletion vectors "+Count(int64(r.DeletionVectors)))
 	}
+	if r.ChangeFiles > 0 {
+		files = append(files, "change data "+Count(int64(r.ChangeFiles)))
+	}
 	t.Fact("files", files...)
 	t.Fact("bytes", "read "+Bytes(r.BytesRead), "written "+Bytes(r.BytesWritten))
 	return nil
