@@ -3,6 +3,7 @@ package parquetio
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"runtime"
 	"strings"
 	"sync"
@@ -14,10 +15,12 @@ import (
 // missing is 0 for a value, else how many of the optional levels above it are absent, its own included: 1 is a null in
 // a struct that is there. The functions of one row group are called from one goroutine, row by row.
 type Fill struct {
-	Text func(row int) (s string, missing uint8)
-	Int  func(row int) (n int64, missing uint8)
-	Bool func(row int) (b bool, missing uint8)
-	Map  func(row int) (entries [][2]string, missing uint8) // pairs of key and value, "" is a null value
+	Text    func(row int) (s string, missing uint8)
+	Int     func(row int) (n int64, missing uint8)
+	Float   func(row int) (f float64, missing uint8)
+	Decimal func(row int) (unscaled *big.Int, missing uint8)
+	Bool    func(row int) (b bool, missing uint8)
+	Map     func(row int) (entries [][2]string, missing uint8) // pairs of key and value, "" is a null value
 }
 
 // Group is a row group: its rows, and its columns by their path ("add.path"). Of the others every row is null from the
@@ -155,10 +158,20 @@ func (f *filler) value(c *Column, fill Fill, row int) (v parquet.Value, missing 
 		if s, missing = fill.Text(row); missing == 0 {
 			v = f.textValue(s)
 		}
-	case fill.Int != nil && c.Kind != KindBoolean:
+	case fill.Int != nil && c.whole():
 		var n int64
 		if n, missing = fill.Int(row); missing == 0 {
 			v, err = intValue(c, n)
+		}
+	case fill.Float != nil && (c.Kind == KindFloat || c.Kind == KindDouble):
+		var x float64
+		if x, missing = fill.Float(row); missing == 0 {
+			v, err = leafOf(c, x)
+		}
+	case fill.Decimal != nil && c.Kind == KindDecimal:
+		var d *big.Int
+		if d, missing = fill.Decimal(row); missing == 0 {
+			v, err = decimalValue(c, d)
 		}
 	case fill.Bool != nil && c.Kind == KindBoolean:
 		var b bool
@@ -169,6 +182,15 @@ func (f *filler) value(c *Column, fill Fill, row int) (v parquet.Value, missing 
 		return v, 0, fmt.Errorf("%w: a %s is filled with another kind", ErrValue, c.Kind)
 	}
 	return v, missing, err
+}
+
+// whole tells whether values are whole numbers in Go: dates and timestamps are.
+func (c *Column) whole() bool {
+	switch c.Kind {
+	case KindByte, KindShort, KindInteger, KindLong, KindDate, KindTimestamp, KindTimestampNTZ:
+		return true
+	}
+	return false
 }
 
 func (f *filler) textValue(s string) parquet.Value {

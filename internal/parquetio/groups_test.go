@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -26,6 +27,11 @@ func groupColumns() []parquetio.Column {
 		{Name: "flag", Kind: parquetio.KindBoolean, Nullable: true},
 		{Name: "map", Kind: parquetio.KindMap, Nullable: true, Key: text("key"), Value: text("value")},
 		{Name: "inner", Kind: parquetio.KindStruct, Nullable: true, Fields: []*parquetio.Column{text("a"), long("b")}},
+		{Name: "float", Kind: parquetio.KindFloat, Nullable: true},
+		{Name: "double", Kind: parquetio.KindDouble, Nullable: true},
+		{Name: "small", Kind: parquetio.KindDecimal, Precision: 9, Scale: 2, Nullable: true},
+		{Name: "wide", Kind: parquetio.KindDecimal, Precision: 30, Scale: 3, Nullable: true},
+		{Name: "day", Kind: parquetio.KindDate, Nullable: true},
 	}}
 	other := &parquetio.Column{Name: "other", Kind: parquetio.KindStruct, Nullable: true, Fields: []*parquetio.Column{
 		text("id"), {Name: "list", Kind: parquetio.KindList, Nullable: true, Element: text("element")},
@@ -59,7 +65,17 @@ func groupRow(i int) []any {
 	case 1:
 		inner = []any{nil, int64(i)}
 	}
-	return []any{[]any{path, size, flag, entries, inner}, nil}
+	var float, double, small, wide, day any
+	if i%8 != 0 {
+		float, double = float64(i)/4, -float64(i)/3
+	}
+	if i%11 != 0 {
+		small, wide = big.NewInt(int64(i-700)), new(big.Int).Lsh(big.NewInt(int64(i-900)), 60)
+	}
+	if i%13 != 0 {
+		day = int64(i - 40)
+	}
+	return []any{[]any{path, size, flag, entries, inner, float, double, small, wide, day}, nil}
 }
 
 // groupFills is the same by columns, from a row on.
@@ -101,7 +117,25 @@ func groupFills(from int) map[string]parquetio.Fill {
 			}
 			return inner[1].(int64), 0
 		}},
+		"add.float":  {Float: func(row int) (float64, uint8) { return groupFloat(field(row, 5)) }},
+		"add.double": {Float: func(row int) (float64, uint8) { return groupFloat(field(row, 6)) }},
+		"add.small":  {Decimal: func(row int) (*big.Int, uint8) { return groupDecimal(field(row, 7)) }},
+		"add.wide":   {Decimal: func(row int) (*big.Int, uint8) { return groupDecimal(field(row, 8)) }},
+		"add.day": {Int: func(row int) (int64, uint8) {
+			n, ok := field(row, 9).(int64)
+			return n, missing(ok)
+		}},
 	}
+}
+
+func groupFloat(v any) (float64, uint8) {
+	f, ok := v.(float64)
+	return f, missing(ok)
+}
+
+func groupDecimal(v any) (*big.Int, uint8) {
+	d, ok := v.(*big.Int)
+	return d, missing(ok)
 }
 
 func missing(ok bool) uint8 {
@@ -154,7 +188,7 @@ func TestGroupsAreRows(t *testing.T) {
 			return parquetio.Group{Rows: min(perGroup, groups*perGroup-1-g*perGroup), Fills: groupFills(g * perGroup)}
 		})
 	})
-	if d := cmp.Diff(byRow, byColumn); d != "" {
+	if d := cmp.Diff(byRow, byColumn, cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); d != "" {
 		t.Error(d)
 	}
 }
@@ -165,6 +199,8 @@ func TestGroupsRefuse(t *testing.T) {
 	for name, fills := range map[string]map[string]parquetio.Fill{
 		"unknown column":  {"add.nothing": text},
 		"another kind":    {"add.size": text},
+		"whole as float":  {"add.double": {Int: func(int) (int64, uint8) { return 1, 0 }}},
+		"too many digits": {"add.small": {Decimal: func(int) (*big.Int, uint8) { return big.NewInt(1_000_000_000), 0 }}},
 		"a struct":        {"add.inner": text},
 		"too much absent": {"add.path": {Text: func(int) (string, uint8) { return "", 3 }}},
 	} {
