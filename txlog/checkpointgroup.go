@@ -117,13 +117,19 @@ func (g *actionGroup) adds() (out addColumns) {
 	}
 	partition := g.textMap("add", "partitionValues")
 	stats := g.text("add", "stats")
-	parsed := newParsedStats(g, stats)
+	parsed := newParsedStats(g, path, stats)
 	tags, provider := g.textMap("add", "tags"), g.text("add", "clusteringProvider")
 	vector := g.descriptor("add")
 	rowID, rowVersion := g.int("add", "baseRowId"), g.int("add", "defaultRowCommitVersion")
 	build.grow(min(g.rows, path.len()))
-	plain := tags == nil && provider == nil && vector == nil && rowID == nil && rowVersion == nil && parsed == nil
+	plain := tags == nil && provider == nil && vector == nil && rowID == nil && rowVersion == nil
 	partitions := partitionIndex{column: partition, build: build}
+	statsOf := func(row int) string {
+		if stats.has(row) {
+			return stats.text(row)
+		}
+		return parsed.json(row)
+	}
 	for row := range g.rows {
 		if g.err != nil {
 			return out
@@ -137,17 +143,14 @@ func (g *actionGroup) adds() (out addColumns) {
 		if p := path.text(row); plain && size.int(row) >= 0 && plainPath([]byte(p)) {
 			f := out.files
 			f.paths, f.sizes, f.modified = append(f.paths, p), append(f.sizes, size.int(row)), append(f.modified, modified.int(row))
-			f.stats, f.partition = append(f.stats, stats.text(row)), append(f.partition, partitions.at(row))
+			f.stats, f.partition = append(f.stats, statsOf(row)), append(f.partition, partitions.at(row))
 			continue
 		}
 		a := &Add{
 			Path: path.text(row), PartitionValues: partition.at(row), Size: size.int(row),
-			ModificationTime: modified.int(row), Stats: stats.text(row), Tags: tags.at(row),
+			ModificationTime: modified.int(row), Stats: statsOf(row), Tags: tags.at(row),
 			DeletionVector: vector.at(row), BaseRowID: rowID.optional(row),
 			DefaultRowCommitVersion: rowVersion.optional(row), ClusteringProvider: provider.text(row),
-		}
-		if a.Stats == "" && parsed != nil {
-			a.Stats = parsed.json(row)
 		}
 		if err := checkAction(a); err != nil && g.err == nil {
 			g.err = corrupt("%w", err)

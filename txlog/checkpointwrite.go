@@ -5,120 +5,119 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/internal/parquetio"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
-// Checkpoint writes a checkpoint of the snapshot and points the hint to it. A table whose policy is v2 gets the V2
-// content under the classic name, with all file actions inline. Statistics are written as JSON; the typed form of
-// delta.checkpoint.writeStatsAsStruct is not written yet, which readers see as a checkpoint without it.
+// Checkpoint writes a checkpoint of the snapshot and points the hint to it. Statistics go into it as JSON and as a
+// struct, as delta.checkpoint.writeStatsAsJson and delta.checkpoint.writeStatsAsStruct say: both where they say nothing.
+// A table whose policy is v2 gets a V2 checkpoint, see checkpointWriter.writeV2.
 //
 // Protocol: "Checkpoints". Writing the same version again is harmless: the content is equal.
-// Cost: one PUT, then a GET and a PUT for the hint.
+// Cost: one PUT, then a GET and a PUT for the hint; a V2 checkpoint has one PUT more for each sidecar.
 func (l *Log) Checkpoint(ctx context.Context, s *Snapshot) error {
 	if err := s.CheckWritable(); err != nil {
 		return err
 	}
-	w := &checkpointWriter{s: s}
+	w := newCheckpointWriter(s)
+	h := hintOf{version: s.version, files: s.live.sums().files}
+	var err error
+	if w.v2 {
+		err = w.writeV2(ctx, &h)
+	} else {
+		err = w.writeClassic(ctx, &h)
+	}
+	if err != nil {
+		return fmt.Errorf("write checkpoint %d: %w", s.version, err)
+	}
+	return l.writeHint(ctx, h)
+}
+
+func (w *checkpointWriter) writeClassic(ctx context.Context, h *hintOf) error {
 	body, err := w.write()
 	if err != nil {
-		return fmt.Errorf("write checkpoint %d: %w", s.version, err)
+		return err
 	}
-	key := l.Key(fmt.Sprintf(logFolder+"%020d.checkpoint.parquet", s.version))
-	_, err = l.store.Put(ctx, key, objectstore.Bytes(body), objectstore.CreateOnly)
+	h.rows, h.bytes = w.rows, int64(len(body))
+	return w.putClassic(ctx, body)
+}
+
+// putClassic creates the object with the classic name.
+func (w *checkpointWriter) putClassic(ctx context.Context, body []byte) error {
+	l := w.s.log
+	_, err := l.store.Put(ctx, l.classicKey(w.s.version), objectstore.Bytes(body), objectstore.CreateOnly)
 	if errors.Is(err, objectstore.ErrExists) {
-		err = nil // another writer's, of the same version and so with equal content
+		return nil // another writer's, of the same version and so with equal content
 	}
-	if err != nil {
-		return fmt.Errorf("write checkpoint %d: %w", s.version, err)
-	}
-	return l.writeHint(ctx, s.version, w.rows, int64(len(body)), s.live.sums().files)
+	return err
+}
+
+// classicKey is the object of a checkpoint in one file whose name says nothing but its version.
+func (l *Log) classicKey(v Version) string {
+	return l.Key(fmt.Sprintf(logFolder+"%020d.checkpoint.parquet", v))
 }
 
 type checkpointWriter struct {
-	s       *Snapshot
-	columns []parquetio.Column
-	index   map[string]int // kind of action to its column
-	out     *parquetio.Writer
-	rows    int64
-	v2      bool
+	s          *Snapshot
+	v2         bool
+	json       jsonStats
+	parsed     *statsStruct     // nil: not written
+	partitions *partitionStruct // nil: not written
+	rows       int64            // actions so far, in all files
 
-	rowCounts bool // of the statistics nothing else is kept
+	sidecarMost int // actions of one sidecar
 }
 
-// Parts of the schema.
-func textColumn(name string) *parquetio.Column {
-	return &parquetio.Column{Name: name, Kind: parquetio.KindString, Nullable: true}
+func newCheckpointWriter(s *Snapshot) *checkpointWriter {
+	w := &checkpointWriter{s: s, sidecarMost: sidecarActions}
+	w.design()
+	return w
 }
 
-func longColumn(name string) *parquetio.Column {
-	return &parquetio.Column{Name: name, Kind: parquetio.KindLong, Nullable: true}
+// checkpointFile is one Parquet file of actions.
+type checkpointFile struct {
+	w     *checkpointWriter
+	out   *parquetio.Writer
+	width int
+	index map[string]int // kind of action to its column
 }
 
-func intColumn(name string) *parquetio.Column {
-	return &parquetio.Column{Name: name, Kind: parquetio.KindInteger, Nullable: true}
-}
-
-func flagColumn(name string) *parquetio.Column {
-	return &parquetio.Column{Name: name, Kind: parquetio.KindBoolean, Nullable: true}
-}
-
-func textMapColumn(name string) *parquetio.Column {
-	return &parquetio.Column{
-		Name: name, Kind: parquetio.KindMap, Nullable: true,
-		Key: textColumn("key"), Value: textColumn("value"),
+// file makes one file.
+func (w *checkpointWriter) file(columns []parquetio.Column, fill func(f *checkpointFile) error) ([]byte, error) {
+	var buf bytes.Buffer
+	// Snappy: other codecs start goroutines that the interleaving tests cannot follow.
+	out, err := parquetio.NewWriter(&buf, columns, parquetio.Options{Codec: "snappy"})
+	if err != nil {
+		return nil, err
 	}
-}
-
-func textListColumn(name string) *parquetio.Column {
-	return &parquetio.Column{Name: name, Kind: parquetio.KindList, Nullable: true, Element: textColumn("element")}
-}
-
-func structColumn(name string, fields ...*parquetio.Column) *parquetio.Column {
-	return &parquetio.Column{Name: name, Kind: parquetio.KindStruct, Nullable: true, Fields: fields}
-}
-
-func vectorColumn() *parquetio.Column {
-	return structColumn("deletionVector", textColumn("storageType"), textColumn("pathOrInlineDv"), intColumn("offset"),
-		intColumn("sizeInBytes"), longColumn("cardinality"))
-}
-
-// schema lists the columns in the order of the protocol's table.
-func (w *checkpointWriter) schema() {
-	add := structColumn("add", textColumn("path"), textMapColumn("partitionValues"), longColumn("size"),
-		longColumn("modificationTime"), flagColumn("dataChange"), textMapColumn("tags"), vectorColumn(),
-		longColumn("baseRowId"), longColumn("defaultRowCommitVersion"), textColumn("clusteringProvider"), textColumn("stats"))
-	kinds := []*parquetio.Column{
-		structColumn("txn", textColumn("appId"), longColumn("version"), longColumn("lastUpdated")),
-		add,
-		structColumn("remove", textColumn("path"), longColumn("deletionTimestamp"), flagColumn("dataChange"),
-			flagColumn("extendedFileMetadata"), textMapColumn("partitionValues"), longColumn("size"), vectorColumn(),
-			longColumn("baseRowId"), longColumn("defaultRowCommitVersion")),
-		structColumn("metaData", textColumn("id"), textColumn("name"), textColumn("description"),
-			structColumn("format", textColumn("provider"), textMapColumn("options")), textColumn("schemaString"),
-			textListColumn("partitionColumns"), textMapColumn("configuration"), longColumn("createdTime")),
-		structColumn("protocol", intColumn("minReaderVersion"), intColumn("minWriterVersion"),
-			textListColumn("readerFeatures"), textListColumn("writerFeatures")),
-		structColumn("domainMetadata", textColumn("domain"), textColumn("configuration"), flagColumn("removed")),
+	f := &checkpointFile{w: w, out: out, width: len(columns), index: map[string]int{}}
+	for i, c := range columns {
+		f.index[c.Name] = i
 	}
-	w.v2 = strings.EqualFold(w.s.metadata.Configuration["delta.checkpointPolicy"], "v2") && w.s.protocol.Supports(FeatureV2Checkpoint)
-	if w.v2 {
-		kinds = append(kinds, structColumn("checkpointMetadata", longColumn("version"), textMapColumn("tags")))
+	if err := fill(f); err != nil {
+		return nil, err
 	}
-	w.index = map[string]int{}
-	for i, c := range kinds {
-		w.index[c.Name] = i
-		w.columns = append(w.columns, *c)
+	if err := out.Close(); err != nil {
+		return nil, err
 	}
+	if err := w.s.log.options.Limits.Check("checkpoint_bytes", int64(buf.Len())); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
 }
 
-// stats is what the checkpoint keeps of a file's statistics. Without delta.checkpoint.writeStatsAsJson that is the
-// row count alone: a deletion vector cannot do without it.
+// write makes a checkpoint of one file, which holds everything.
+func (w *checkpointWriter) write() ([]byte, error) {
+	return w.file(w.schema(), func(f *checkpointFile) error {
+		return firstError(f.table(), f.removes(w.tombstones()), f.adds(0, w.s.Files().Len()))
+	})
+}
+
+// stats is the text of a file's statistics.
 func (w *checkpointWriter) stats(i int) string {
-	if !w.rowCounts {
+	if w.json == allStats {
 		return w.s.Files().stats[i]
 	}
 	rows, known := w.s.Files().NumRecords(i)
@@ -128,33 +127,12 @@ func (w *checkpointWriter) stats(i int) string {
 	return fmt.Sprintf(`{"numRecords":%d}`, rows)
 }
 
-func (w *checkpointWriter) write() ([]byte, error) {
-	w.schema()
-	w.rowCounts = strings.EqualFold(w.s.metadata.Configuration["delta.checkpoint.writeStatsAsJson"], "false")
-	var buf bytes.Buffer
-	var err error
-	// Snappy: other codecs start goroutines that the interleaving tests cannot follow.
-	if w.out, err = parquetio.NewWriter(&buf, w.columns, parquetio.Options{Codec: "snappy"}); err != nil {
-		return nil, err
-	}
-	if err := firstError(w.table(), w.tombstones(), w.files()); err != nil {
-		return nil, err
-	}
-	if err := w.out.Close(); err != nil {
-		return nil, err
-	}
-	if err := w.s.log.options.Limits.Check("checkpoint_bytes", int64(buf.Len())); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
-
 // row writes one action.
-func (w *checkpointWriter) row(kind string, fields ...any) error {
-	row := make([]any, len(w.columns))
-	row[w.index[kind]] = fields
-	w.rows++
-	return w.out.WriteRow(row)
+func (f *checkpointFile) row(kind string, fields ...any) error {
+	row := make([]any, f.width)
+	row[f.index[kind]] = fields
+	f.w.rows++
+	return f.out.WriteRow(row)
 }
 
 // Values that may be absent.
@@ -211,15 +189,15 @@ func vectorFields(d *DeletionVectorDescriptor) any {
 }
 
 // table writes everything that is not a file.
-func (w *checkpointWriter) table() error {
-	s := w.s
-	if w.v2 {
-		if err := w.row("checkpointMetadata", int64(s.version), nil); err != nil {
+func (f *checkpointFile) table() error {
+	s := f.w.s
+	if f.w.v2 {
+		if err := f.row("checkpointMetadata", int64(s.version), nil); err != nil {
 			return err
 		}
 	}
 	p, m := s.protocol, s.metadata
-	err := w.row("protocol", int64(p.MinReaderVersion), int64(p.MinWriterVersion), texts(p.ReaderFeatures), texts(p.WriterFeatures))
+	err := f.row("protocol", int64(p.MinReaderVersion), int64(p.MinWriterVersion), texts(p.ReaderFeatures), texts(p.WriterFeatures))
 	if err != nil {
 		return err
 	}
@@ -227,40 +205,59 @@ func (w *checkpointWriter) table() error {
 	if partitionColumns == nil {
 		partitionColumns = []string{}
 	}
-	err = w.row("metaData", m.ID, optionalText(m.Name), optionalText(m.Description), []any{m.Provider, textMap(m.FormatOptions)},
+	err = f.row("metaData", m.ID, optionalText(m.Name), optionalText(m.Description), []any{m.Provider, textMap(m.FormatOptions)},
 		m.SchemaString, texts(partitionColumns), textMap(m.Configuration), optionalLong(m.CreatedTime))
 	if err != nil {
 		return err
 	}
 	for id, t := range s.Txns() {
-		if err := w.row("txn", id, t.Version, optionalLong(t.LastUpdated)); err != nil {
+		if err := f.row("txn", id, t.Version, optionalLong(t.LastUpdated)); err != nil {
 			return err
 		}
 	}
 	for _, d := range sortedDomains(s.domains) {
-		if err := w.row("domainMetadata", d.Domain, d.Configuration, false); err != nil {
+		if err := f.row("domainMetadata", d.Domain, d.Configuration, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// files writes the adds, column by column: a table of a million files has three values in each row and forty columns.
-func (w *checkpointWriter) files() error {
-	f := w.s.Files()
-	n := (f.Len() + parquetio.DefaultRowGroupRows - 1) / parquetio.DefaultRowGroupRows
-	partitions := make([][][2]string, len(f.partitions))
-	for i, values := range f.partitions {
+// adds writes files from..to, column by column: a table of a million files has three values in each row and forty
+// columns.
+func (f *checkpointFile) adds(from, to int) error {
+	files, most := f.w.s.Files(), f.w.groupRows()
+	partitions := make([][][2]string, len(files.partitions))
+	for i, values := range files.partitions {
 		partitions[i] = sortedPairs(values)
 	}
-	w.rows += int64(f.Len())
-	return w.out.WriteGroups(n, func(g int) parquetio.Group {
-		from := g * parquetio.DefaultRowGroupRows
-		return parquetio.Group{
-			Rows:  min(f.Len()-from, parquetio.DefaultRowGroupRows),
-			Fills: w.addFills(f, from, partitions),
+	f.w.rows += int64(to - from)
+	return f.out.WriteGroups((to-from+most-1)/most, func(g int) parquetio.Group {
+		first := from + g*most
+		rows := min(to-first, most)
+		fills := f.w.addFills(files, first, partitions)
+		if f.w.partitions != nil {
+			f.w.partitions.fills(files, first, fills)
 		}
+		if f.w.parsed != nil {
+			f.w.parsed.fills(files.stats[first:first+rows], fills)
+		}
+		return parquetio.Group{Rows: rows, Fills: fills}
 	})
+}
+
+// Values of statistics that are held at once for a row group, and how many rows one has at least.
+const (
+	groupValues  = 2 << 20
+	groupRowsMin = 8192
+)
+
+// groupRows is how many adds a row group has.
+func (w *checkpointWriter) groupRows() int {
+	if w.parsed == nil {
+		return parquetio.DefaultRowGroupRows
+	}
+	return min(parquetio.DefaultRowGroupRows, max(groupRowsMin, groupValues/len(w.parsed.leaves)))
 }
 
 // addFills are the columns of the adds from a file on.
@@ -305,7 +302,7 @@ func (w *checkpointWriter) addFills(f *Files, from int, partitions [][][2]string
 			return 0, inVector
 		}}
 	}
-	return map[string]parquetio.Fill{
+	fills := map[string]parquetio.Fill{
 		"add.path":             text(f.Path),
 		"add.partitionValues":  {Map: func(row int) ([][2]string, uint8) { return partitions[f.partition[from+row]], 0 }},
 		"add.size":             {Int: func(row int) (int64, uint8) { return f.sizes[from+row], 0 }},
@@ -334,23 +331,33 @@ func (w *checkpointWriter) addFills(f *Files, from int, partitions [][][2]string
 		"add.baseRowId":                  long(func(i int) *int64 { return rare(i).baseRowID }, inAdd),
 		"add.defaultRowCommitVersion":    long(func(i int) *int64 { return rare(i).defaultRowCommitVersion }, inAdd),
 		"add.clusteringProvider":         text(func(i int) string { return rare(i).clusteringProvider }),
-		"add.stats":                      text(w.stats),
 	}
+	if w.json != noStats {
+		fills["add.stats"] = text(w.stats)
+	}
+	return fills
 }
 
-// tombstones writes the removes that vacuum still has to respect.
-func (w *checkpointWriter) tombstones() error {
+// tombstones are the removes that vacuum still has to respect.
+func (w *checkpointWriter) tombstones() (kept []*Remove) {
 	keep := intervalProperty(w.s.metadata.Configuration, "delta.deletedFileRetentionDuration", DefaultDeletedFileRetention)
 	cutOff := w.s.log.options.Clock.Now().Add(-keep).UnixMilli()
 	for _, r := range w.s.Tombstones() {
-		if r.DeletionTimestamp < cutOff || mutant.On(mutant.RemovesDropped) {
-			continue
+		if r.DeletionTimestamp >= cutOff && !mutant.On(mutant.RemovesDropped) {
+			kept = append(kept, r)
 		}
+	}
+	return kept
+}
+
+// removes writes tombstones.
+func (f *checkpointFile) removes(all []*Remove) error {
+	for _, r := range all {
 		var partition any
 		if r.PartitionValues != nil {
 			partition = partitionEntries(r.PartitionValues)
 		}
-		err := w.row("remove", r.Path, r.DeletionTimestamp, false, r.ExtendedFileMetadata, partition, optionalLong(r.Size),
+		err := f.row("remove", r.Path, r.DeletionTimestamp, false, r.ExtendedFileMetadata, partition, optionalLong(r.Size),
 			vectorFields(r.DeletionVector), optionalLong(r.BaseRowID), optionalLong(r.DefaultRowCommitVersion))
 		if err != nil {
 			return err

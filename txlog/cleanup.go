@@ -94,15 +94,20 @@ func (l *Log) cleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
 	done.Start = keep.version
 	old := now.Add(-cleanUpAge)
 	if doomed := tl.listing.below(keep.version, old); len(doomed) > 0 {
-		if err := l.checkCarries(ctx, tl.listing, keep); err != nil {
+		first, err := l.checkCarries(ctx, tl.listing, keep)
+		if err == nil && first.protocol.Supports(FeatureV2Checkpoint) {
+			err = l.keepClassic(ctx, tl.listing, keep, first)
+		}
+		if err == nil {
+			err = l.deleteOldest(ctx, doomed, done)
+		}
+		if err != nil {
 			return done, err
 		}
-		if err := l.deleteOldest(ctx, doomed, done); err != nil {
-			return done, err
-		}
+		tl.listing.forget(doomed)
 	}
 	if s.protocol.Supports(FeatureV2Checkpoint) {
-		return done, l.cleanUpSidecars(ctx, tl.listing, keep.version, now.Add(-sidecarAge), done)
+		return done, l.cleanUpSidecars(ctx, tl.listing, now.Add(-sidecarAge), done)
 	}
 	return done, nil
 }
@@ -198,14 +203,25 @@ func rank(key string) int {
 	return 0
 }
 
-// checkCarries reads the checkpoint that the log will begin with: once the commits are gone, nothing else can replace
-// it.
-func (l *Log) checkCarries(ctx context.Context, g *listing, keep *checkpointFiles) error {
-	_, err := l.replay(ctx, &segment{version: keep.version, checkpoint: keep, last: g.commits[keep.version], began: g.began})
+// checkCarries reads the checkpoint that the log will begin with, which gives its version: once the commits are gone,
+// nothing else can replace it.
+func (l *Log) checkCarries(ctx context.Context, g *listing, keep *checkpointFiles) (*Snapshot, error) {
+	s, err := l.replay(ctx, &segment{version: keep.version, checkpoint: keep, last: g.commits[keep.version], began: g.began})
 	if err != nil {
-		return fmt.Errorf("the log would begin with checkpoint %d: %w", keep.version, err)
+		return nil, fmt.Errorf("the log would begin with checkpoint %d: %w", keep.version, err)
 	}
-	return nil
+	return s, nil
+}
+
+// forget takes checkpoints out of the listing that were deleted, in part or whole.
+func (g *listing) forget(deleted []leftover) {
+	gone := map[string]bool{}
+	for _, o := range deleted {
+		gone[o.info.Key] = true
+	}
+	g.checkpoints = slices.DeleteFunc(g.checkpoints, func(c checkpointFiles) bool {
+		return slices.ContainsFunc(c.objects, func(o objectstore.Info) bool { return gone[o.Key] })
+	})
 }
 
 // deleteOldest deletes in order, batch by batch.
@@ -226,8 +242,8 @@ func (l *Log) deleteOldest(ctx context.Context, doomed []leftover, done *Cleaned
 	return nil
 }
 
-// cleanUpSidecars deletes sidecars that are older than before and that no checkpoint from version keep on names.
-func (l *Log) cleanUpSidecars(ctx context.Context, g *listing, keep Version, before time.Time, done *CleanedUp) error {
+// cleanUpSidecars deletes sidecars that are older than before and that no checkpoint of the listing names.
+func (l *Log) cleanUpSidecars(ctx context.Context, g *listing, before time.Time, done *CleanedUp) error {
 	prefix := l.Key(logFolder + "_sidecars/")
 	var doomed []leftover
 	for info, err := range l.store.List(ctx, prefix, "") {
@@ -246,14 +262,12 @@ func (l *Log) cleanUpSidecars(ctx context.Context, g *listing, keep Version, bef
 	}
 	named := map[string]bool{}
 	for i := range g.checkpoints {
-		if c := &g.checkpoints[i]; c.version >= keep {
-			keys, err := l.sidecarsOf(ctx, c)
-			if err != nil {
-				return err
-			}
-			for _, key := range keys {
-				named[key] = true
-			}
+		keys, err := l.sidecarsOf(ctx, &g.checkpoints[i])
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			named[key] = true
 		}
 	}
 	return l.deleteOldest(ctx, slices.DeleteFunc(doomed, func(o leftover) bool { return named[o.info.Key] }), done)

@@ -147,13 +147,47 @@ func quoteChecksum(s string) string {
 	return string(append(out, '"'))
 }
 
+// hintOf is what a hint says of a new checkpoint.
+type hintOf struct {
+	version            Version
+	rows, bytes, files int64 // actions, bytes of all its objects, adds
+	v2                 *v2Hint
+}
+
+// v2Hint says which object a V2 checkpoint is. Sidecars are named where they are few.
+type v2Hint struct {
+	name                 string // of the object in the log's folder
+	bytes, modifiedMilli int64
+	sidecars             []*Sidecar
+}
+
+// hintSidecarsMax is how many sidecars a hint names, as with Spark.
+const hintSidecarsMax = 30
+
+func (w *jsonWriter) v2Hint(h *v2Hint) {
+	w.text("path", h.name)
+	w.int("sizeInBytes", h.bytes)
+	w.int("modificationTime", h.modifiedMilli)
+	if n := len(h.sidecars); n > 0 && n <= hintSidecarsMax {
+		w.list("sidecarFiles", len(h.sidecars), func(i int) {
+			w.text("path", h.sidecars[i].Path)
+			w.int("sizeInBytes", h.sidecars[i].SizeInBytes)
+			w.int("modificationTime", h.sidecars[i].ModificationTime)
+		})
+	}
+}
+
 // writeHint points to a new checkpoint. It only moves forwards, by swapping the object that it read.
-func (l *Log) writeHint(ctx context.Context, v Version, rows, bytes, files int64) error {
+func (l *Log) writeHint(ctx context.Context, h hintOf) error {
 	w := &jsonWriter{}
+	v := h.version
 	w.int("version", int64(v))
-	w.int("size", rows)
-	w.int("sizeInBytes", bytes)
-	w.int("numOfAddFiles", files)
+	w.int("size", h.rows)
+	w.int("sizeInBytes", h.bytes)
+	w.int("numOfAddFiles", h.files)
+	if h.v2 != nil {
+		w.member("v2Checkpoint", func() { w.v2Hint(h.v2) })
+	}
 	sum, err := hintChecksum([]byte("{" + w.buf.String() + "}"))
 	if err != nil {
 		return fmt.Errorf("write _last_checkpoint: %w", err)

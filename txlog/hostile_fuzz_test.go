@@ -79,7 +79,7 @@ func seedCheckpoint(f *testing.F) []byte {
 	if err != nil {
 		f.Fatal(err)
 	}
-	b, err := (&checkpointWriter{s: s}).write()
+	b, err := newCheckpointWriter(s).write()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func FuzzCheckpoint(f *testing.F) {
 		if s.CheckWritable() != nil {
 			return
 		}
-		again, err := (&checkpointWriter{s: s}).write()
+		again, err := newCheckpointWriter(s).write()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -141,62 +142,64 @@ func (s *Stats) bounds(t *DataType, path []string) (low, high *Literal) {
 }
 
 func boundOf(t *DataType, node any, upper bool) *Literal {
-	if node == nil {
+	text, quoted := node.(string)
+	if number, ok := node.(json.Number); ok {
+		text = number.String()
+	} else if !quoted {
 		return nil
 	}
-	text, isText := node.(string)
-	number, isNumber := node.(json.Number)
+	l, ok := statsLiteral(t, text, quoted)
+	if !ok {
+		return nil
+	}
 	switch t.Kind {
 	case KindString:
-		if !isText {
-			return nil
-		}
 		// Old writers cut a maximum with U+FFFD, which is below the characters beyond the basic plane.
 		if prefix, cut := strings.CutSuffix(text, "\uFFFD"); cut && upper {
-			text = prefix + string(utf8.MaxRune)
-		}
-		return &Literal{Kind: KindString, String: text}
-	case KindLong, KindInteger, KindShort, KindByte:
-		if n, err := number.Int64(); isNumber && err == nil {
-			return &Literal{Kind: KindLong, Int: n}
+			l.String = prefix + string(utf8.MaxRune)
 		}
 	case KindFloat, KindDouble:
-		// Some writers put infinities and NaN in quotes: not usable as a bound.
-		if f, err := number.Float64(); isNumber && err == nil {
-			return floatBound(t, f, upper)
-		}
+		return floatBound(t, l.Float, upper)
 	case KindDecimal:
-		if isNumber {
-			text = number.String()
-		}
-		if r, ok := parseDecimal(text); ok {
-			return decimalBound(t, text, r, upper)
-		}
-	case KindDate:
-		if days, ok := parseDate(text); isText && ok {
-			return &Literal{Kind: KindDate, Int: days}
-		}
+		return decimalBound(t, text, l.Rat, upper)
 	case KindTimestamp, KindTimestampNTZ:
-		micros, zoned, ok := parseTimestamp(text)
-		if !isText || !ok || t.Kind == KindTimestamp && !zoned || t.Kind == KindTimestampNTZ && zoned {
-			return nil
-		}
 		if upper { // cut down to the millisecond by the writer
-			if micros > math.MaxInt64-1000 {
+			if l.Int > math.MaxInt64-1000 {
 				return nil
 			}
-			micros += 1000
+			l.Int += 1000
 		}
-		return &Literal{Kind: t.Kind, Int: micros}
 	}
-	return nil
+	return &l
+}
+
+// statsLiteral reads one bound as it is written: a text, or the digits of a number. Types without an order have none.
+func statsLiteral(t *DataType, text string, quoted bool) (l Literal, ok bool) {
+	switch t.Kind {
+	case KindString:
+		return Literal{Kind: KindString, String: text}, quoted
+	case KindLong, KindInteger, KindShort, KindByte:
+		n, err := strconv.ParseInt(text, 10, 64)
+		return Literal{Kind: KindLong, Int: n}, !quoted && err == nil
+	case KindFloat, KindDouble:
+		// Some writers put infinities and NaN in quotes: not usable as a bound.
+		f, err := strconv.ParseFloat(text, 64)
+		return Literal{Kind: KindDouble, Float: f}, !quoted && err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
+	case KindDecimal:
+		r, ok := parseDecimal(text)
+		return Literal{Kind: KindDecimal, Rat: r}, ok
+	case KindDate:
+		days, ok := parseDate(text)
+		return Literal{Kind: KindDate, Int: days}, quoted && ok
+	case KindTimestamp, KindTimestampNTZ:
+		micros, zoned, ok := parseTimestamp(text)
+		return Literal{Kind: t.Kind, Int: micros}, quoted && ok && zoned == (t.Kind == KindTimestamp)
+	}
+	return Literal{}, false
 }
 
 // floatBound widens a bound by the rounding that its text may hide: one step of the column's own precision.
 func floatBound(t *DataType, f float64, upper bool) *Literal {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil
-	}
 	toward := math.Inf(-1)
 	if upper {
 		toward = math.Inf(1)

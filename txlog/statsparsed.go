@@ -19,11 +19,11 @@ type statsNode struct {
 	values   *flatColumn
 }
 
-// newParsedStats reads the columns, unless every file has its statistics in JSON. Columns that cannot be read are
-// left out: no statistics are better than wrong ones.
-func newParsedStats(g *actionGroup, stats *flatColumn) *parsedStats {
+// newParsedStats reads the columns, unless every file has its statistics in JSON, which says at least as much and is
+// what goes further. Columns that cannot be read are left out: no statistics are better than wrong ones.
+func newParsedStats(g *actionGroup, path, stats *flatColumn) *parsedStats {
 	c := g.file.Lookup("add", "stats_parsed")
-	if c == nil || stats != nil || g.err != nil {
+	if c == nil || g.err != nil || !lacks(path, stats) {
 		return nil
 	}
 	root := g.statsNode(c)
@@ -31,6 +31,16 @@ func newParsedStats(g *actionGroup, stats *flatColumn) *parsedStats {
 		return nil
 	}
 	return &parsedStats{root}
+}
+
+// lacks tells whether a file has no statistics in JSON.
+func lacks(path, stats *flatColumn) bool {
+	for row := range path.len() {
+		if path.has(row) && !stats.has(row) {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *actionGroup) statsNode(c *parquetio.Column) *statsNode {
@@ -59,6 +69,9 @@ func (g *actionGroup) statsNode(c *parquetio.Column) *statsNode {
 
 // json is the text of one file's statistics, "" for none.
 func (p *parsedStats) json(row int) string {
+	if p == nil {
+		return ""
+	}
 	w := &jsonWriter{}
 	w.statsMembers(p.root, row)
 	if w.buf.Len() == 0 {
