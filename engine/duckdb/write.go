@@ -259,7 +259,7 @@ func (c *copier) split(ctx context.Context, files []staged) ([]staged, error) {
 			all = append(all, f)
 			continue
 		}
-		pieces, err := c.rewrite(ctx, c.bound.session, []staged{f}, "SELECT *", "")
+		pieces, err := c.rewrite(ctx, c.bound.session, []staged{f}, "SELECT *", c.sizeOption())
 		if err != nil {
 			return nil, err
 		}
@@ -275,18 +275,29 @@ func (c *copier) order(ctx context.Context, files []staged) ([]staged, error) {
 	if len(c.parts) == 0 && (len(files) == 0 || !c.large(files[0])) {
 		return files, nil
 	}
-	s, err := c.bound.session.engine.openAlone(ctx, kind{ordered: true, threads: 1}, nil, []string{c.stage})
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
-	list, by := "SELECT *", ""
+	var single *session // with one thread
+	defer func() {
+		if single != nil {
+			single.close()
+		}
+	}()
+	list := "SELECT *"
 	if len(c.parts) > 0 {
-		list, by = "SELECT * EXCLUDE ("+orderColumn+")", " ORDER BY "+orderColumn
+		list = "SELECT * EXCLUDE (" + orderColumn + ")"
 	}
 	var all []staged
 	for _, same := range byPartition(files) {
-		pieces, err := c.rewrite(ctx, s, same, list, by)
+		s, size := c.bound.session, ""
+		if c.large(same...) {
+			if single == nil {
+				var err error
+				if single, err = s.engine.openAlone(ctx, kind{ordered: true, threads: 1}, nil, []string{c.stage}); err != nil {
+					return nil, err
+				}
+			}
+			s, size = single, c.sizeOption()
+		}
+		pieces, err := c.rewrite(ctx, s, same, list, size)
 		if err != nil {
 			return nil, err
 		}
@@ -319,14 +330,17 @@ func byPartition(files []staged) [][]staged {
 	return groups
 }
 
-// rewrite replaces staged files of one partition by files of the right size.
-func (c *copier) rewrite(ctx context.Context, s *session, files []staged, list, by string) ([]staged, error) {
+// rewrite replaces staged files of one partition by files of a size, or by one file without.
+func (c *copier) rewrite(ctx context.Context, s *session, files []staged, list, size string) ([]staged, error) {
 	paths := make([]string, len(files))
 	for i, f := range files {
 		paths[i] = f.path
 	}
-	pieces, err := c.copyTo(ctx, s, list+" FROM read_parquet("+s.fileList(paths)+", hive_partitioning = false)"+by,
-		c.format()+c.sizeOption())
+	sql := list + " FROM read_parquet(" + s.fileList(paths) + ", hive_partitioning = false)"
+	if c.write.Ordered && len(c.parts) > 0 {
+		sql += " ORDER BY " + orderColumn
+	}
+	pieces, err := c.copyTo(ctx, s, sql, c.format()+size)
 	if err != nil {
 		return nil, err
 	}
@@ -341,8 +355,14 @@ func (c *copier) rewrite(ctx context.Context, s *session, files []staged, list, 
 	return pieces, nil
 }
 
-// large tells whether a file is so large that two make more sense.
-func (c *copier) large(f staged) bool { return f.size > c.targetSize()+c.targetSize()/2 }
+// large tells whether files together are so large that two make more sense than one.
+func (c *copier) large(files ...staged) bool {
+	var size int64
+	for _, f := range files {
+		size += f.size
+	}
+	return size > c.targetSize()+c.targetSize()/2
+}
 
 func (c *copier) targetSize() int64 {
 	if c.write.TargetFileSize > 0 {
