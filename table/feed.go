@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lakectl/lakectl/objectstore"
@@ -169,6 +170,11 @@ func (f *feed) between(ctx context.Context, from, to txlog.Version, end *txlog.S
 		if err := f.commit(ctx, c); err != nil {
 			return Relation{}, fmt.Errorf("version %d: %w", c.Version, err)
 		}
+		if defined && from > 0 {
+			if err := f.fitsRemoved(ctx, from-1); err != nil {
+				return Relation{}, fmt.Errorf("version %d: %w", from, err)
+			}
+		}
 	}
 	if next >= from {
 		return Relation{}, fmt.Errorf("%w: version %d", txlog.ErrHistoryGone, next)
@@ -187,6 +193,39 @@ func (f *feed) between(ctx context.Context, from, to txlog.Version, end *txlog.S
 		return cmp.Or(len(va)-len(vb), cmp.Compare(va, vb))
 	})
 	return f.relation()
+}
+
+// fitsRemoved demands of the version before the range, where its first commit changed the columns, that the rows which
+// that commit took away can be read with the columns of the end: those that are gone are left out.
+func (f *feed) fitsRemoved(ctx context.Context, before txlog.Version) error {
+	if !slices.ContainsFunc(f.files, func(file RelationFile) bool {
+		return file.Partition[ChangeTypeColumn] == txlog.ChangeDelete && file.Partition[CommitVersionColumn] == metric(int64(before)+1)
+	}) {
+		return nil
+	}
+	s, err := f.t.log.At(ctx, before)
+	if errors.Is(err, txlog.ErrHistoryGone) {
+		return nil // the files themselves will tell
+	}
+	if err != nil {
+		return err
+	}
+	old, err := s.Schema()
+	if err != nil {
+		return err
+	}
+	for _, n := range f.schema.Fields {
+		for _, o := range old.Fields {
+			same := o.PhysicalName(s.Mapping()) == n.PhysicalName(f.mapping)
+			switch {
+			case same && !n.Type.Equal(o.Type):
+				return fmt.Errorf("%w: it removed rows in which column %q was %s, and is %s now", ErrSchemaMismatch, n.Name, o.Type.SQL(), n.Type.SQL())
+			case !same && strings.EqualFold(o.Name, n.Name):
+				return fmt.Errorf("%w: it removed rows of another column %q", ErrSchemaMismatch, n.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // records demands the property that makes writers record changes.

@@ -277,6 +277,46 @@ func TestFeedAcrossColumnChanges(t *testing.T) {
 	}
 }
 
+// A commit that gives the table other columns removes rows of the old ones.
+func TestFeedOfReplacedColumns(t *testing.T) {
+	l := newLake(t)
+	ctx := t.Context()
+	tab := l.create("id bigint, v string", table.Create{Properties: map[string]string{"delta.enableChangeDataFeed": "true"}})
+	l.append(tab, values("id, v", "(1, 'a')"))
+	overwrite := func(sql string) {
+		t.Helper()
+		if _, err := tab.Overwrite(ctx, l.eng, table.Overwrite{Source: table.Query{SQL: sql}, OverwriteSchema: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overwrite("SELECT 2::BIGINT AS id")
+	want(t, l.feedOf(tab, 2, 2, "id"), "2 delete 1", "2 insert 2")
+	overwrite("SELECT 3::INT AS id")
+	three := txlog.Version(3)
+	if _, err := tab.ChangeFeed(ctx, table.ChangeRange{From: &three}); !errors.Is(err, table.ErrSchemaMismatch) {
+		t.Fatalf("%v", err)
+	}
+}
+
+// The deleted rows of a restore showed NULL for a column that has another column's name since: R5 found it.
+func TestFeedOfRestoreToAnotherColumn(t *testing.T) {
+	l := newLake(t)
+	ctx := t.Context()
+	tab := l.create("id bigint, x int", table.Create{Properties: map[string]string{"delta.enableChangeDataFeed": "true", "delta.columnMapping.mode": "name"}})
+	l.append(tab, values("id, x", "(1, 5)"))
+	l.alter(tab, table.Alter{DropColumns: []string{"x"}})
+	l.alter(tab, table.Alter{AddColumns: []table.AddColumn{{Column: "x", Type: &txlog.DataType{Kind: txlog.KindInteger, Name: "integer"}}}})
+	l.append(tab, values("id, x", "(2, 6)"))
+	one := txlog.Version(1)
+	if _, err := tab.Restore(ctx, table.Restore{Version: &one}); err != nil {
+		t.Fatal(err)
+	}
+	last := tab.Snapshot().Version()
+	if _, err := tab.ChangeFeed(ctx, table.ChangeRange{From: &last}); !errors.Is(err, table.ErrSchemaMismatch) {
+		t.Fatalf("%v", err)
+	}
+}
+
 func TestFeedAcrossColumnMapping(t *testing.T) {
 	l := newLake(t)
 	tab := feedTable(l, table.Create{})

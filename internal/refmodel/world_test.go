@@ -201,7 +201,7 @@ func (w *world) read(ctx context.Context, s step) error {
 	w.tally.states[w.hash()] = true
 	if newest := len(w.history) - 1; newest > w.readTo || s.kind == "read" || s.kind == "reopen" {
 		for v := w.readTo + 1; v <= newest && w.options.feed; v++ {
-			if err := w.queueFeed(ctx, v); err != nil {
+			if err := w.queueFeed(ctx, v, s.kind); err != nil {
 				return err
 			}
 		}
