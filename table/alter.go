@@ -233,6 +233,9 @@ func (x *alteration) changed(format string, args ...any) {
 // plan puts the metaData, and what it needs, into the change.
 func (x *alteration) plan(c *Change, meta ChangeMeta) error {
 	x.assignIDs()
+	if err := x.backfill(c); err != nil {
+		return err
+	}
 	x.meta.SchemaString, x.meta.PartitionColumns = x.schema.JSON(), orEmpty(x.meta.PartitionColumns)
 	before := x.base.Protocol()
 	if err := c.redefine(x.meta, x.schema, x.asked); err != nil {

@@ -31,6 +31,7 @@ func (x *alteration) setProperties(a Alter) error {
 		x.meta.Configuration[key], set[key] = value, value
 		x.changed("property %s = %s", key, clip(value))
 	}
+	trackRows(x.meta.Configuration, x.t.opts.Log.Rand)
 	if len(set) > 0 {
 		x.step("SET TBLPROPERTIES", map[string]string{"properties": jsonText(set)})
 	}

@@ -34,6 +34,7 @@ type Change struct {
 	fresh    []WrittenFile  // files of new rows
 	copied   []WrittenFile  // files of rows that only moved
 	feed     []WrittenFile  // change data files
+	renumber []int          // base files that stay as they are and get row ids, ascending
 	txns     []txlog.Txn
 	fences   []func(*txlog.Snapshot) error
 	reads    readSet
@@ -351,6 +352,11 @@ func (c *Change) actions() []txlog.Action {
 	}
 	for _, w := range slices.Concat(c.fresh, c.copied) {
 		out = append(out, c.shape.add(c.t, w, now))
+	}
+	for _, i := range c.renumber { // the log gives out the ids
+		add := c.base.Files().Add(i)
+		add.DataChange = false
+		out = append(out, add)
 	}
 	for _, w := range c.feed {
 		out = append(out, c.shape.cdc(c.t, w))

@@ -142,6 +142,7 @@ func prepareCreate(ctx context.Context, store objectstore.Store, path string, c 
 	case !errors.Is(err, txlog.ErrNotATable):
 		return nil, fmt.Errorf("%s: %w", t.URL(), err)
 	}
+	trackRows(sh.properties, o.Log.Rand)
 	protocol, err := txlog.Design{
 		Schema: sh.schema, PartitionBy: sh.partitionBy, Properties: sh.properties, Asked: asked,
 	}.NewProtocol()

@@ -88,6 +88,8 @@ type Relation struct {
 	Files            []RelationFile
 	// Position adds the columns FileColumn (integer, index into Files) and RowColumn (bigint, physical row, from 0).
 	Position bool
+	// RowIDs adds the columns that it names, after those of Position.
+	RowIDs *RowIDs
 	// External reads files that belong to no table by their own schema.
 	External *External
 }
@@ -110,6 +112,8 @@ type RelationFile struct {
 	// Stored names partition columns of the relation whose values stand in this file, under their own names, and not
 	// in Partition: change data files hold _change_type.
 	Stored []string
+	// FirstRowID is the id of the row at position 0, RowVersion the version of all rows; see RowIDs. nil: unknown.
+	FirstRowID, RowVersion *int64
 }
 
 // External describes files outside any table.

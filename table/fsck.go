@@ -57,6 +57,7 @@ const (
 	NotNullBroken     FindingClass = "not-null-broken"
 	RowsUnreadable    FindingClass = "rows-unreadable"
 	PartitionValueBad FindingClass = "partition-value-bad"
+	RowIDsClash       FindingClass = "row-ids-clash"
 	ChangeFileMissing FindingClass = "change-file-missing" // of a commit within the retention of removed files
 	ChangeFileDiffers FindingClass = "change-file-size-differs"
 )
@@ -230,6 +231,8 @@ func findingAdvice(class FindingClass) (FindingLevel, string) {
 		return Damage, "update or delete the rows that have no value"
 	case ChangeFileMissing, ChangeFileDiffers:
 		return Damage, "the rows of the table are whole; the change data feed of that version cannot be read: bring the file back from a copy"
+	case RowIDsClash:
+		return Damage, "rows are right, their ids are not: do not follow rows by id; set delta.enableRowTracking to false with the engine that wrote the table"
 	case PartitionValueBad:
 		return Damage, "the rows of the file cannot be read; restore a version before it was added"
 	}

@@ -269,6 +269,7 @@ func (c *checking) state(context.Context) error {
 			c.find(FileLiveTwice, objectName(files.Path(i)), "it is live with two deletion vectors")
 		}
 	}
+	c.rowIDs()
 	schema, err := s.Schema()
 	var over *limits.Error
 	if errors.As(err, &over) {

@@ -78,7 +78,7 @@ func (r *merging) resolveClause(ctx context.Context, cl Clause, from map[string]
 	if cl.Do == DoInsert {
 		return mc, r.checkInsert(mc)
 	}
-	if len(mc.values) < len(r.c.shape.schema.Fields) || mc.When == NotMatchedBySource {
+	if len(mc.values) < len(r.c.shape.schema.Fields) || mc.When == NotMatchedBySource || r.c.shape.rowIDs() != nil {
 		mc.target = true
 	}
 	mc.compare = r.compared(mc)

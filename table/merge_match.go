@@ -335,7 +335,7 @@ func (r *merging) readChanged(ctx context.Context) (found map[int]*roaring64.Bit
 // vectors are left out: rows of a match are live, and the join takes no others.
 func (r *merging) pairSQL(numbers []int) (Relation, string, error) {
 	rel := r.c.shape.relation()
-	rel.Position = true
+	rel.Position, rel.RowIDs = true, r.c.shape.rowIDs()
 	values := make([]string, len(numbers))
 	for k, number := range numbers {
 		f, err := r.c.t.relationFile(r.c.base, r.files[number], r.c.shape.schema)

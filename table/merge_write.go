@@ -51,6 +51,10 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 	if all == 0 {
 		return nil
 	}
+	schema := r.c.shape.schema
+	if slices.Contains(kind, DoUpdate) && rows[DoUpdate] > 0 {
+		schema = r.c.shape.moved()
+	}
 	for i, cl := range r.clauses {
 		if !slices.Contains(kind, cl.Do) || rows[cl.Do] == 0 {
 			continue
@@ -59,13 +63,13 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 		if cl.Do == DoUpdate && cl.target {
 			from = pair
 		}
-		parts = append(parts, "SELECT "+r.image(cl)+from+" WHERE m."+matchClause+" = "+metric(int64(i))+" AND m."+matchChanges)
+		parts = append(parts, "SELECT "+r.image(cl, schema)+from+" WHERE m."+matchClause+" = "+metric(int64(i))+" AND m."+matchChanges)
 	}
-	sql, err := checked(r.c.shape.schema, strings.Join(parts, " UNION ALL "))
+	sql, err := checked(schema, strings.Join(parts, " UNION ALL "))
 	if err != nil {
 		return err
 	}
-	files, err := r.c.stage(ctx, r.eng, Query{SQL: sql, Relations: r.relations(&rel), TimeZone: r.Source.TimeZone})
+	files, err := r.c.stageAs(ctx, r.eng, Query{SQL: sql, Relations: r.relations(&rel), TimeZone: r.Source.TimeZone}, schema)
 	if err != nil {
 		return fmt.Errorf("write new rows: %w", err)
 	}
@@ -121,13 +125,16 @@ func (r *merging) changing(found map[int]*roaring64.Bitmap) (Relation, string, e
 	return r.pairSQL(numbers)
 }
 
-// image lists the columns of a new row.
-func (r *merging) image(cl mergeClause) string {
-	columns := make([]string, len(r.c.shape.schema.Fields))
-	for i, f := range r.c.shape.schema.Fields {
+// image lists the columns of a new row, hidden ones included: an updated row keeps its id and is new in this version.
+func (r *merging) image(cl mergeClause, schema *txlog.Schema) string {
+	columns := make([]string, len(schema.Fields))
+	ids := r.c.shape.rowIDs()
+	for i, f := range schema.Fields {
 		expr, set := cl.values[f.Name]
 		switch {
 		case set:
+		case ids != nil && f.Name == ids.Version:
+			expr = castTo("NULL", f.Type)
 		case cl.Do == DoUpdate:
 			expr = qualified(r.TargetAlias, f.Name)
 		default:

@@ -164,9 +164,6 @@ func (r *optimizing) plan(ctx context.Context, s *txlog.Snapshot) (*optimizePlan
 
 // check refuses what cannot be done, before anything is read.
 func (r *optimizing) check(s *txlog.Snapshot) error {
-	if v, _ := s.Property("delta.enableRowTracking"); strings.EqualFold(v, "true") {
-		return fmt.Errorf("%w: rewriting a table with delta.enableRowTracking", ErrUnsupported)
-	}
 	if r.o.TargetSize < 0 || r.o.MaxFiles < 0 {
 		return fmt.Errorf("%w: negative TargetSize or MaxFiles", ErrInvalidRequest)
 	}

@@ -73,6 +73,11 @@ func (r *optimizing) rewrite(ctx context.Context, s *txlog.Snapshot, g planGroup
 	if err != nil {
 		return nil, err
 	}
+	sh, err := shapeOf(s)
+	if err != nil {
+		return nil, err
+	}
+	rel.RowIDs = sh.rowIDs()
 	written, err := r.write(ctx, g, Query{Relations: map[string]Relation{"t": rel}}, w)
 	if err != nil {
 		return nil, err
@@ -298,7 +303,7 @@ func (t *Table) rewriteInto(s *txlog.Snapshot, g planGroup) (Write, error) {
 			break
 		}
 	}
-	if w.Schema, err = txlog.NewSchema(data...); err != nil {
+	if w.Schema, err = txlog.NewSchema(append(data, sh.rowIDs().columns()...)...); err != nil {
 		return Write{}, err
 	}
 	w.PartitionBy = nil

@@ -55,7 +55,8 @@ func propertyChecks() map[string]propertyCheck {
 		"delta.randomPrefixLength":             checkCount(1),
 		propMappingMode:                        checkOneOf("none", "name", "id"),
 		propTypeWidening:                       checkBool,
-		"delta.enableRowTracking":              checkBool,
+		txlog.RowTrackingKey:                   checkBool,
+		txlog.RowTrackingSuspendedKey:          checkBool,
 		"delta.enableInCommitTimestamps":       checkBool,
 		propIcebergV1:                          checkBool,
 		propIcebergV2:                          checkBool,
@@ -155,7 +156,7 @@ func CopyProperties(configuration map[string]string) map[string]string {
 func keptProperty(key string) bool {
 	switch key {
 	case txlog.MaxColumnIDKey, "delta.inCommitTimestampEnablementVersion", "delta.inCommitTimestampEnablementTimestamp",
-		"delta.rowTracking.materializedRowIdColumnName", "delta.rowTracking.materializedRowCommitVersionColumnName":
+		txlog.RowIDColumnKey, txlog.RowVersionColumnKey:
 		return true
 	}
 	return false

@@ -258,8 +258,8 @@ func restoredMetadata(s, target *txlog.Snapshot) (*txlog.Metadata, error) {
 	}
 	for _, k := range []string{
 		"delta.enableInCommitTimestamps", "delta.inCommitTimestampEnablementVersion", "delta.inCommitTimestampEnablementTimestamp",
-		"delta.columnMapping.maxColumnId", "delta.enableRowTracking",
-		"delta.rowTracking.materializedRowIdColumnName", "delta.rowTracking.materializedRowCommitVersionColumnName",
+		"delta.columnMapping.maxColumnId", txlog.RowTrackingKey, txlog.RowTrackingSuspendedKey,
+		txlog.RowIDColumnKey, txlog.RowVersionColumnKey,
 	} {
 		delete(out.Configuration, k)
 		if v, ok := now.Configuration[k]; ok {

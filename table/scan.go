@@ -20,6 +20,8 @@ type ScanOptions struct {
 	Columns []string
 	// Position adds the columns FileColumn and RowColumn.
 	Position bool
+	// RowIDs adds the columns RowIDColumn and RowVersionColumn; the table must have row tracking.
+	RowIDs bool
 }
 
 // ScanReport says what a scan leaves out and why.
@@ -46,6 +48,16 @@ func (t *Table) Relation(ctx context.Context, o ScanOptions) (Relation, *ScanRep
 	rel, err := t.relation(ctx, s, idx, o.Position)
 	if err != nil {
 		return Relation{}, nil, fmt.Errorf("scan table %s: %w", t.URL(), err)
+	}
+	if o.RowIDs {
+		sh, err := shapeOf(s)
+		if err != nil {
+			return Relation{}, nil, fmt.Errorf("scan table %s: %w", t.URL(), err)
+		}
+		if rel.RowIDs = sh.rowIDs(); rel.RowIDs == nil {
+			return Relation{}, nil, fmt.Errorf("scan table %s: %w: rows have no ids without %s", t.URL(), ErrInvalidRequest, txlog.RowTrackingKey)
+		}
+		rel.RowIDs.ID, rel.RowIDs.Version = RowIDColumn, RowVersionColumn
 	}
 	if o.Columns != nil {
 		if rel.Schema, err = project(rel.Schema, o.Columns); err != nil {
@@ -106,8 +118,9 @@ func (t *Table) relationFile(s *txlog.Snapshot, i int, schema *txlog.Schema) (Re
 	if err != nil {
 		return RelationFile{}, err
 	}
+	first, version := files.RowIDs(i)
 	return RelationFile{
-		Store: t.Store(), Key: key, Size: files.Size(i),
+		Store: t.Store(), Key: key, Size: files.Size(i), FirstRowID: first, RowVersion: version,
 		Partition: logicalPartition(schema, s.Mapping(), s.PartitionColumns(), files.Partition(i)),
 	}, nil
 }

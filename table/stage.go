@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
+
+	"github.com/lakectl/lakectl/txlog"
 )
 
 // DefaultRewriteShare is the share of deleted rows of a file above which a write copies the rows that stay into a new
@@ -15,10 +17,16 @@ const DefaultRewriteShare = 0.5
 
 // stage writes the rows of q into the table's folder.
 func (c *Change) stage(ctx context.Context, eng Engine, q Query) ([]WrittenFile, error) {
+	return c.stageAs(ctx, eng, q, c.shape.schema)
+}
+
+// stageAs writes the rows of q, which have the columns of schema: those of the table, and hidden ones.
+func (c *Change) stageAs(ctx context.Context, eng Engine, q Query, schema *txlog.Schema) ([]WrittenFile, error) {
 	w, err := c.shape.write(c.t)
 	if err != nil {
 		return nil, err
 	}
+	w.Schema = schema
 	files, err := eng.Write(ctx, q, w)
 	if err != nil {
 		return nil, constraintOf(err)
@@ -149,7 +157,8 @@ func (c *Change) rewrite(ctx context.Context, eng Engine, files []int, gone map[
 	if len(files) == 0 {
 		return nil
 	}
-	rel := c.shape.relation()
+	rel, schema := c.shape.relation(), c.shape.moved()
+	rel.RowIDs = c.shape.rowIDs()
 	rel.Files = make([]RelationFile, len(files))
 	for n, i := range files {
 		var err error
@@ -158,10 +167,10 @@ func (c *Change) rewrite(ctx context.Context, eng Engine, files []int, gone map[
 		}
 		rel.Files[n].Deleted = gone[i]
 	}
-	written, err := c.stage(ctx, eng, Query{
-		SQL:       "SELECT " + selectList(c.shape.schema) + " FROM " + QuoteIdent(targetRelation),
+	written, err := c.stageAs(ctx, eng, Query{
+		SQL:       "SELECT " + selectList(schema) + " FROM " + QuoteIdent(targetRelation),
 		Relations: map[string]Relation{targetRelation: rel},
-	})
+	}, schema)
 	if err != nil {
 		return fmt.Errorf("rewrite files: %w", err)
 	}

@@ -39,7 +39,7 @@ func (d Design) Features() []string {
 	need(mapped(), FeatureColumnMapping)
 	need(on("delta.enableDeletionVectors"), FeatureDeletionVectors)
 	need(strings.EqualFold(d.Properties["delta.checkpointPolicy"], "v2"), FeatureV2Checkpoint)
-	need(on("delta.enableRowTracking"), FeatureRowTracking)
+	need(on(RowTrackingKey), FeatureRowTracking)
 	need(on("delta.enableInCommitTimestamps"), FeatureInCommitTimestamp)
 	need(on("delta.enableTypeWidening"), FeatureTypeWidening)
 	need(on("delta.enableIcebergCompatV1"), FeatureIcebergCompatV1)

@@ -23,8 +23,11 @@ func activeRefusals(m *Metadata, schema *Schema) []string {
 	if name, reserved := feedColumn(schema); reserved && RecordsChanges(m.Configuration) {
 		active(FeatureChangeDataFeed, "column "+name+" has a name that the feed needs")
 	}
-	if isTrue(m.Configuration, "delta.enableRowTracking") {
-		active(FeatureRowTracking, "delta.enableRowTracking is true")
+	if isTrue(m.Configuration, RowTrackingKey) && (m.Configuration[RowIDColumnKey] == "" || m.Configuration[RowVersionColumnKey] == "") {
+		active(FeatureRowTracking, "the properties name no columns for the ids of rows")
+	}
+	if isTrue(m.Configuration, RowTrackingKey) && isTrue(m.Configuration, RowTrackingSuspendedKey) {
+		active(FeatureRowTracking, RowTrackingKey+" and "+RowTrackingSuspendedKey+" are both true")
 	}
 	for _, key := range []string{"delta.universalFormat.enabledFormats", "delta.compatibility.symlinkFormatManifest.enabled"} {
 		if v := m.Configuration[key]; v != "" && !strings.EqualFold(v, "false") {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -341,6 +340,14 @@ func (t *Transaction) info(now *Snapshot) *CommitInfo {
 		info.ReadVersion = &read
 	}
 	p, m := t.inForce(now)
+	if p.Supports(FeatureRowTracking) && isTrue(m.Configuration, RowTrackingKey) {
+		// Whatever moves rows in a table moves their ids with them.
+		info.Tags = maps.Clone(t.op.Tags)
+		if info.Tags == nil {
+			info.Tags = map[string]string{}
+		}
+		info.Tags["delta.rowTracking.preserved"] = "true"
+	}
 	if p.Supports(FeatureInCommitTimestamp) && isTrue(m.Configuration, "delta.enableInCommitTimestamps") {
 		own := clockNow
 		if now != nil {
@@ -370,66 +377,6 @@ func (t *Transaction) inForce(now *Snapshot) (*Protocol, *Metadata) {
 		}
 	}
 	return p, m
-}
-
-// numbered gives fresh row ids to new files where the table tracks rows; they depend on the version.
-func (t *Transaction) numbered(now *Snapshot) ([]Action, error) {
-	p, m := t.inForce(now)
-	if !p.Supports(FeatureRowTracking) || isTrue(m.Configuration, "delta.rowTrackingSuspended") {
-		return t.actions, nil
-	}
-	version, mark := Version(0), int64(-1)
-	if now != nil {
-		version = now.version + 1
-		if d, ok := now.Domain(rowTrackingDomain); ok {
-			if err := readRowMark(d.Configuration, &mark); err != nil {
-				return nil, err
-			}
-		}
-	}
-	out := make([]Action, 0, len(t.actions)+1)
-	before := mark
-	for _, a := range t.actions {
-		add, ok := a.(*Add)
-		if d, isDomain := a.(*DomainMetadata); isDomain && d.Domain == rowTrackingDomain {
-			return nil, fmt.Errorf("%w: domain %s is kept by the log", ErrInvalidCommit, rowTrackingDomain)
-		}
-		if !ok || add.BaseRowID != nil {
-			out = append(out, a)
-			continue
-		}
-		rows, ok := numRecords(add.Stats)
-		if !ok {
-			return nil, fmt.Errorf("%w: add %s needs numRecords, the table tracks rows", ErrInvalidCommit, clip(add.Path))
-		}
-		c := *add
-		first, at := mark+1, int64(version)
-		c.BaseRowID, c.DefaultRowCommitVersion = &first, &at
-		mark += rows
-		out = append(out, &c)
-	}
-	if mark != before {
-		out = append(out, &DomainMetadata{Domain: rowTrackingDomain, Configuration: fmt.Sprintf(`{"rowIdHighWaterMark":%d}`, mark)})
-	}
-	return out, nil
-}
-
-const rowTrackingDomain = "delta.rowTracking"
-
-// readRowMark reads the highest row id that was given out.
-func readRowMark(configuration string, mark *int64) error {
-	r := newJSONReader([]byte(configuration))
-	r.object(func(key string) {
-		if key == "rowIdHighWaterMark" {
-			*mark = r.int64()
-			return
-		}
-		r.skip()
-	})
-	if err := r.end(); err != nil || *mark < -1 {
-		return corrupt("domain %s: %w", rowTrackingDomain, errors.Join(err, errors.New("no usable mark")))
-	}
-	return nil
 }
 
 // blind tells whether the change is a blind append: it adds files and read nothing of the table.

@@ -51,6 +51,7 @@ type reader struct {
 	name     string   // unique in the session: prefix of helper tables
 	parts    []partitionColumn
 	fields   []txlog.Field // read from files; c0, c1, … in this order
+	hidden   []txlog.Field // columns of row tracking; after all others, and their constants end parts
 }
 
 // partitionColumn holds the constants of one partition column as SQL, by index into Relation.Files.
@@ -109,12 +110,30 @@ func (r *reader) columns() error {
 		}
 		r.parts = append(r.parts, p)
 	}
+	if ids := r.relation.RowIDs; ids != nil {
+		long := &txlog.DataType{Kind: txlog.KindLong, Name: "long"}
+		r.hidden = []txlog.Field{{Name: ids.StoredID, Type: long}, {Name: ids.StoredVersion, Type: long}}
+		r.parts = append(r.parts, r.numbers(func(f table.RelationFile) *int64 { return f.FirstRowID }),
+			r.numbers(func(f table.RelationFile) *int64 { return f.RowVersion }))
+	}
 	for _, f := range r.relation.Schema.Fields {
 		if !constant[f.Name] && f.Type.Kind != txlog.KindVoid && unreadable(f.Type) == nil {
 			r.fields = append(r.fields, f)
 		}
 	}
 	return nil
+}
+
+// numbers makes a nameless constant of each file.
+func (r *reader) numbers(of func(table.RelationFile) *int64) partitionColumn {
+	p := partitionColumn{sql: "BIGINT", values: make([]string, len(r.relation.Files))}
+	for i, f := range r.relation.Files {
+		p.values[i] = "NULL"
+		if n := of(f); n != nil {
+			p.values[i] = strconv.FormatInt(*n, 10)
+		}
+	}
+	return p
 }
 
 func (r *reader) constants(f *txlog.Field, name string) (partitionColumn, error) {
@@ -169,6 +188,7 @@ func (r *reader) groups(ctx context.Context) ([]group, error) {
 			}
 			g.stored = append(g.stored, *column)
 		}
+		g.stored = append(g.stored, r.hidden...)
 		if f.Only != nil {
 			g.rows = someRowsKept
 		} else if f.Deleted != nil && !f.Deleted.IsEmpty() {
@@ -335,6 +355,11 @@ func (r *reader) items(g group, lookup string) []string {
 		}
 		items = append(items, file+" AS "+table.FileColumn, "r.file_row_number AS "+table.RowColumn)
 	}
+	if ids := r.relation.RowIDs; ids != nil {
+		column, constant := len(r.fields)+len(g.stored)-2, len(r.parts)-2
+		items = append(items, fmt.Sprintf("COALESCE(r.c%d, %s + r.file_row_number) AS %s", column, r.constantItem(g, constant), table.QuoteIdent(ids.ID)),
+			fmt.Sprintf("COALESCE(r.c%d, %s) AS %s", column+1, r.constantItem(g, constant+1), table.QuoteIdent(ids.Version)))
+	}
 	return items
 }
 
@@ -425,6 +450,9 @@ func (r *reader) nothing() (string, error) {
 	}
 	if r.relation.Position {
 		items = append(items, "CAST(NULL AS INTEGER) AS "+table.FileColumn, "CAST(NULL AS BIGINT) AS "+table.RowColumn)
+	}
+	if ids := r.relation.RowIDs; ids != nil {
+		items = append(items, "CAST(NULL AS BIGINT) AS "+table.QuoteIdent(ids.ID), "CAST(NULL AS BIGINT) AS "+table.QuoteIdent(ids.Version))
 	}
 	if len(items) == 0 {
 		return "", fmt.Errorf("relation %s: no columns", r.name)

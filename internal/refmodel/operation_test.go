@@ -76,7 +76,7 @@ func (w *world) take(ctx context.Context, s step, e *expectation) error {
 func (w *world) alter(ctx context.Context, s step, e *expectation) {
 	mapping := w.tab.Snapshot().Mapping()
 	var a table.Alter
-	switch s.pick % 4 {
+	switch s.pick % 6 {
 	case 0:
 		text := fmt.Sprint("step ", s.pick)
 		a.Comment = &text
@@ -92,6 +92,14 @@ func (w *world) alter(ctx context.Context, s step, e *expectation) {
 		}
 	case 3:
 		a.SetProperties = map[string]string{"delta.enableInCommitTimestamps": "true"}
+	case 4:
+		a.SetProperties = map[string]string{"delta.enableRowTracking": "true"}
+	case 5: // what it holds stays the same
+		a.SetProperties = map[string]string{"delta.enableTypeWidening": "true"}
+		a.ChangeColumns = []table.ChangeColumn{
+			{Column: "k", Type: &txlog.DataType{Kind: txlog.KindLong, Name: "long"}},
+			{Column: "n", Type: &txlog.DataType{Kind: txlog.KindDecimal, Name: "decimal(20,2)", Precision: 20, Scale: 2}},
+		}
 	}
 	_, e.got = w.tab.Alter(ctx, w.eng, a)
 }

@@ -18,11 +18,12 @@ type options struct {
 	reopen     bool   // a new handle for every step
 	mapping    string // mode of column mapping; "" is none
 	feed       bool   // change data feed
+	ids        bool   // row tracking
 }
 
 func (o options) String() string {
-	return fmt.Sprintf("file=%t checkpoint=%d vectors=%t partition=%v stats=%d size=%q structs=%t v2=%t reopen=%t mapping=%q feed=%t",
-		o.file, o.interval, o.vectors, o.partition, o.stats, o.targetSize, o.structs, o.v2, o.reopen, o.mapping, o.feed)
+	return fmt.Sprintf("file=%t checkpoint=%d vectors=%t partition=%v stats=%d size=%q structs=%t v2=%t reopen=%t mapping=%q feed=%t ids=%t",
+		o.file, o.interval, o.vectors, o.partition, o.stats, o.targetSize, o.structs, o.v2, o.reopen, o.mapping, o.feed, o.ids)
 }
 
 func (o options) properties() map[string]string {
@@ -43,6 +44,9 @@ func (o options) properties() map[string]string {
 	if o.feed {
 		p["delta.enableChangeDataFeed"] = "true"
 	}
+	if o.ids {
+		p["delta.enableRowTracking"] = "true"
+	}
 	if o.v2 {
 		p["delta.checkpointPolicy"] = "v2"
 	}
@@ -58,7 +62,7 @@ func optionSets() []options {
 			file: i%8 == 5, interval: []int{1, 2, 10}[i%3], vectors: i%4 != 3,
 			partition: partitions[i%len(partitions)], stats: []int{32, 32, 0, 32, 3}[(i/2)%5], targetSize: []string{"", "2kb", ""}[(i/3)%3],
 			structs: i%2 == 1, v2: i%6 == 4, reopen: (i/2)%2 == 1, mapping: []string{"", "name", "", "id", ""}[i%5],
-			feed: (i/2)%3 == 1,
+			feed: (i/2)%3 == 1, ids: i%7 == 2 || i%9 == 4,
 		})
 	}
 	return out
