@@ -143,14 +143,11 @@ func vacuumRetention(s *txlog.Snapshot, v Vacuum) (time.Duration, error) {
 
 // storeTime is the time by the clock that stamps the files: that of the store.
 func (t *Table) storeTime(ctx context.Context, s *txlog.Snapshot) (time.Time, error) {
-	info, err := t.Store().Head(ctx, t.commitKey(s.Version()))
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read the clock of the store: %w", err)
+	now, err := t.log.StoreTime(ctx, s)
+	if err == nil && now.IsZero() {
+		now = t.opts.Log.Clock.Now()
 	}
-	if info.Date.IsZero() {
-		return t.opts.Log.Clock.Now(), nil
-	}
-	return info.Date, nil
+	return now, err
 }
 
 // vacuumDelete commits VACUUM START, decides once more what goes, deletes, and commits VACUUM END. See vacuumWatch for

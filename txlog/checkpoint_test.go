@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/internal/parquetio"
 	"github.com/lakectl/lakectl/objectstore"
@@ -143,14 +144,48 @@ func TestCheckpointKeepsTheState(t *testing.T) {
 
 func TestCheckpointLeavesOutExpiredTombstones(t *testing.T) {
 	l, c := testLog(t)
-	s := busyTable(t, l, c)
+	busyTable(t, l, c)
 	c.Advance(DefaultDeletedFileRetention + time.Hour)
+	s := latest(t, l)
 	if err := l.Checkpoint(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	forget(t, l, 2)
 	if got := latest(t, l); len(got.Tombstones()) != 0 || len(s.Tombstones()) != 2 {
 		t.Fatalf("%d of %d tombstones", len(got.Tombstones()), len(s.Tombstones()))
+	}
+}
+
+// TestCheckpointGoesByTheClockOfTheStore: a machine whose clock is ahead forgets no tombstone before vacuum may take the
+// file, nor one whose clock is behind keeps it for ever.
+func TestCheckpointGoesByTheClockOfTheStore(t *testing.T) {
+	for _, skew := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
+		for age, want := range map[time.Duration]int{DefaultDeletedFileRetention - time.Hour: 2, DefaultDeletedFileRetention + time.Hour: 0} {
+			l, c := testLog(t)
+			busyTable(t, l, c)
+			c.Advance(age)
+			o := l.options
+			o.Clock = clock.NewManual(c.Now().Add(skew))
+			skewed := New(l.store, l.root, o)
+			if err := skewed.Checkpoint(t.Context(), latest(t, skewed)); err != nil {
+				t.Fatal(err)
+			}
+			forget(t, l, 2)
+			if got := latest(t, l); len(got.Tombstones()) != want {
+				t.Errorf("%s ahead, %s after the removes: %d tombstones, want %d", skew, age, len(got.Tombstones()), want)
+			}
+		}
+	}
+}
+
+// TestCheckpointWithoutAClockKeepsTombstones: a store that does not tell its time gives no reason to forget one.
+func TestCheckpointWithoutAClockKeepsTombstones(t *testing.T) {
+	l, c := testLog(t)
+	s := *busyTable(t, l, c)
+	s.asOf, s.created = time.Time{}, time.Time{}
+	c.Advance(10 * DefaultDeletedFileRetention)
+	if got := newCheckpointWriter(&s).tombstones(); len(got) != 2 {
+		t.Errorf("%d tombstones", len(got))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/internal/parquetio"
@@ -338,10 +339,14 @@ func (w *checkpointWriter) addFills(f *Files, from int, partitions [][][2]string
 	return fills
 }
 
-// tombstones are the removes that vacuum still has to respect.
+// tombstones are the removes that vacuum still has to respect, by the clock that vacuum goes by: that of the store. Where
+// the store has not told its time all of them stay.
 func (w *checkpointWriter) tombstones() (kept []*Remove) {
 	keep := intervalProperty(w.s.metadata.Configuration, "delta.deletedFileRetentionDuration", DefaultDeletedFileRetention)
-	cutOff := w.s.log.options.Clock.Now().Add(-keep).UnixMilli()
+	cutOff := int64(math.MinInt64)
+	if now := w.s.storeTime(); !now.IsZero() {
+		cutOff = now.Add(-keep).UnixMilli()
+	}
 	for _, r := range w.s.Tombstones() {
 		if r.DeletionTimestamp >= cutOff && !mutant.On(mutant.RemovesDropped) {
 			kept = append(kept, r)

@@ -134,6 +134,33 @@ func (l *Log) storeNow(ctx context.Context, g *listing) (time.Time, error) {
 	return info.Date, nil
 }
 
+// StoreTime is the time by the clock that stamps the objects of a table at snapshot s; zero where the store does not
+// tell. It reads no object: the commit of the version is asked for, or where that is gone what the log begins with.
+//
+// Cost: one HEAD; a listing and another where the commit is gone.
+func (l *Log) StoreTime(ctx context.Context, s *Snapshot) (time.Time, error) {
+	info, err := l.store.Head(ctx, l.commitKey(s.version))
+	if !errors.Is(err, objectstore.ErrNotFound) {
+		return info.Date, l.noClock(err)
+	}
+	for object, listing := range l.store.List(ctx, l.Key(logFolder), fmt.Sprintf("%s%020d", l.Key(logFolder), s.version)) {
+		if listing != nil {
+			return time.Time{}, l.noClock(listing)
+		}
+		if info, err = l.store.Head(ctx, object.Key); !errors.Is(err, objectstore.ErrNotFound) {
+			return info.Date, l.noClock(err)
+		}
+	}
+	return time.Time{}, l.noClock(err)
+}
+
+func (l *Log) noClock(err error) error {
+	if err == nil {
+		return nil
+	}
+	return l.named(fmt.Errorf("read the clock of the store: %w", err))
+}
+
 // cleanUpStart is the newest complete checkpoint at or below the newest commit that is not newer than the cut-off; nil
 // where there is none, or where the commits after it are not all there.
 func (l *Log) cleanUpStart(ctx context.Context, s *Snapshot, tl *timeline, cutoff time.Time) (*checkpointFiles, error) {

@@ -17,7 +17,7 @@ func testStart() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func testLog(t *testing.T) (*Log, *clock.Manual) {
 	t.Helper()
 	c := clock.NewStepping(testStart())
-	return New(mem.New(t.Name()), "silver/orders", Options{Clock: c, Rand: clock.SeededRand(7)}), c
+	return New(mem.New(t.Name(), mem.WithClock(c)), "silver/orders", Options{Clock: c, Rand: clock.SeededRand(7)}), c
 }
 
 // createTable commits version 0.

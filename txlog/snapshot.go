@@ -99,6 +99,15 @@ func (s *Snapshot) Files() *Files { return s.live.all().files }
 // Tombstones are the removed files that the log still remembers, newest first; some may be past the retention.
 func (s *Snapshot) Tombstones() []*Remove { return s.live.all().tombstones }
 
+// storeTime is a moment that the clock of the store had come to when the snapshot was read, or its version committed;
+// zero where the store has told neither.
+func (s *Snapshot) storeTime() time.Time {
+	if s.asOf.IsZero() && !s.created.IsZero() {
+		return s.created.Add(-freshFor)
+	}
+	return s.asOf
+}
+
 // Log is the log that the snapshot was read from.
 func (s *Snapshot) Log() *Log { return s.log }
 
