@@ -9,6 +9,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
+	"github.com/lakectl/lakectl/internal/mutant"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -92,6 +93,9 @@ func (f RelationFile) changed(kind string) RelationFile {
 // writeFeed stages change data files with the rows of images. They hold every change of the commit, inserts too:
 // readers who find any ignore the commit's adds and removes.
 func (c *Change) writeFeed(ctx context.Context, eng Engine, images []RelationFile) error {
+	if mutant.On(mutant.FeedWithoutInserts) {
+		images = slices.DeleteFunc(images, func(f RelationFile) bool { return f.Partition[ChangeTypeColumn] == txlog.ChangeInsert })
+	}
 	if len(images) == 0 {
 		return nil
 	}

@@ -3,6 +3,7 @@ package table_test
 import (
 	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/lakectl/lakectl/engine/duckdb"
@@ -12,8 +13,15 @@ import (
 )
 
 // BenchmarkMerge brings 100,000 rows, half updates and half inserts, into a table of ten million rows of eight
-// columns in 20 files.
+// columns in 20 files, with and without a change data feed.
 func BenchmarkMerge(b *testing.B) {
+	for _, feed := range []bool{false, true} {
+		b.Run(fmt.Sprintf("feed=%t", feed), func(b *testing.B) { mergeMillions(b, feed) })
+	}
+}
+
+func mergeMillions(b *testing.B, feed bool) {
+	b.Helper()
 	eng, err := duckdb.Open(duckdb.Options{TempDir: b.TempDir(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: 1 << 30})
 	if err != nil {
 		b.Fatal(err)
@@ -27,7 +35,9 @@ func BenchmarkMerge(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tab, err := table.CreateTable(b.Context(), store, "t", table.Create{Schema: schema})
+	tab, err := table.CreateTable(b.Context(), store, "t", table.Create{
+		Schema: schema, Properties: map[string]string{"delta.enableChangeDataFeed": strconv.FormatBool(feed)},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -64,6 +64,8 @@ const (
 	DoubleMatchAllowed Name = "mutant:double-match"
 	// BoundInward cuts an upper bound to a prefix, which is below what it was cut from.
 	BoundInward Name = "mutant:bound-inward"
+	// FeedWithoutInserts leaves inserted rows out of change data files: readers, it is thought, see them in the adds.
+	FeedWithoutInserts Name = "mutant:feed-without-inserts"
 	// CacheServesHole keeps a file of the right size, whatever came of it.
 	CacheServesHole Name = "mutant:cache-hole"
 )

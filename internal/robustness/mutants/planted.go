@@ -79,6 +79,7 @@ func All() []Planted {
 		{mutant.VectorOffByOne, "R5", model, `^TestR5$`, `rows deleted: \d+, want \d+`, long, true, ""},
 		{mutant.CardinalityUnchecked, "R15", tables, `^TestFsckFindsPlants$/^vector_with_a_wrong_cardinality$`, `vector-damaged was not found`, aWhile, true, ""},
 		{mutant.DoubleMatchAllowed, ofTable, tables, `^TestRandomMerges$/^seed_1$`, `was not ambiguous`, aWhile, true, ""},
+		{mutant.FeedWithoutInserts, ofTable, tables, `^TestFeedIsTheDifference$/^vectors_partitioned_true$`, `the feed is not the difference`, aWhile, true, ""},
 		{mutant.BoundInward, "R5", model, `^TestR5$`, `bound-excludes-value`, long, true, "LAKE_R5=8,40,3"},
 		{mutant.CacheServesHole, "R4", engines, `^TestR4Tables$/^delete$`, `short read at call .*left a table that cannot be read`, long, true, "LAKE_SCALE=pr"},
 		{mutant.VacuumIgnoresAge, "R2", interleavings, `^TestR2Vacuum$/^vacuum_and_append$`, `the live file \S+: head \S+: object not found`, soon, false, ""},
