@@ -72,6 +72,11 @@ func Remove(s *txlog.Snapshot, i int, dataChange bool) *txlog.Remove {
 	}
 }
 
+// changes is a change data file that exists in the log alone: no version holds it.
+func changes(who string) *txlog.CDC {
+	return &txlog.CDC{Path: "_change_data/" + who, PartitionValues: map[string]string{}, Size: 10}
+}
+
 // change wraps what most operations share: read the newest snapshot, stage, commit, note the outcome.
 func change(name string, blind bool, stage func(s *txlog.Snapshot, x *txlog.Transaction, who string) (whole, nothing bool)) Operation {
 	return Operation{name, blind, func(ctx context.Context, l *txlog.Log, who string, r *Report) {
@@ -148,7 +153,7 @@ func Operations() []Operation {
 				return false, true
 			}
 			x.ReadFiles(i)
-			x.Stage(Remove(s, i, true), Add(who+"-changed", true))
+			x.Stage(Remove(s, i, true), Add(who+"-changed", true), changes(who))
 			return false, false
 		}),
 		change("merge", false, func(s *txlog.Snapshot, x *txlog.Transaction, who string) (bool, bool) {
@@ -158,7 +163,7 @@ func Operations() []Operation {
 			}
 			x.ReadPredicate(nil, all...)
 			if i, ok := firstFile(s); ok {
-				x.Stage(Remove(s, i, true), Add(who+"-changed", true))
+				x.Stage(Remove(s, i, true), Add(who+"-changed", true), changes(who))
 			}
 			x.Stage(Add(who+"-inserted", true))
 			return true, false
