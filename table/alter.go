@@ -57,6 +57,7 @@ type ChangeColumn struct {
 	Type     *txlog.DataType   // a wider one
 	Nullable *bool             // false: every row must have a value, old ones included
 	Comment  *string           // "" takes it away
+	Default  *string           // expression for rows that are written without a value; "" takes it away
 	Place    *schemaedit.Place // where it stands among its neighbours
 }
 

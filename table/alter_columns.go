@@ -2,6 +2,7 @@ package table
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -153,7 +154,7 @@ func (x *alteration) changeColumns(a Alter) error {
 			return err
 		}
 		before := len(x.changes)
-		for _, change := range []func(schemaedit.Path, ChangeColumn) error{x.retype, x.setNullable, x.setColumnComment, x.move} {
+		for _, change := range []func(schemaedit.Path, ChangeColumn) error{x.retype, x.setNullable, x.setDefault, x.setColumnComment, x.move} {
 			if err := change(p, ch); err != nil {
 				return err
 			}
@@ -189,6 +190,41 @@ func (x *alteration) setNullable(p schemaedit.Path, ch ChangeColumn) error {
 	}
 	x.rules = append(x.rules, notNullRule(p))
 	x.changed("column %s is not null", p)
+	return nil
+}
+
+// setDefault changes the value of rows that are written without one. Rows that are there keep theirs: so a column that
+// is new in this change has none yet.
+//
+// Protocol: "Default Columns".
+func (x *alteration) setDefault(p schemaedit.Path, ch ChangeColumn) error {
+	if ch.Default == nil {
+		return nil
+	}
+	text := strings.TrimSpace(*ch.Default)
+	if len(p) > 1 {
+		return fmt.Errorf("%w: default of %s: only a column of the table itself can have one", ErrInvalidRequest, p)
+	}
+	was := ""
+	s, err := schemaedit.Update(x.schema, p, func(f *txlog.Field) (err error) {
+		if was, err = f.Default(); err != nil {
+			return err
+		}
+		if old, err := x.base.Schema(); err != nil || text != "" && indexOfColumn(old, *f) < 0 {
+			return errors.Join(err, errors.New("the column is new in this change: give it its default in the next one"))
+		}
+		*f = f.WithDefault(text)
+		return nil
+	})
+	if err := x.edited("change", p, s, err); err != nil || was == text {
+		return err
+	}
+	target := sqlTarget(nil)
+	target.Now = x.t.opts.Log.Clock.Now()
+	if _, err := translate(text, target); err != nil && text != "" {
+		return ruleRefused(txlog.FeatureColumnDefaults, "column "+p.String(), err)
+	}
+	x.changed("default of column %s: %s", p, orNone(text))
 	return nil
 }
 

@@ -2,7 +2,6 @@ package table
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -12,14 +11,15 @@ import (
 
 // rowRule is a rule that rows get, and that old rows must satisfy before it is in force.
 type rowRule struct {
-	broken    string           // SQL over the table, alias t: true for a row that breaks the rule
+	broken    string           // SQL over rows called rowAlias: true for one that breaks the rule
 	predicate *txlog.Predicate // files for which it is not true have no such row; nil: unknown
-	err       error            // what a row that breaks it means
+	columns   []string         // of the table, that show what is wrong with a row; none: all of them
+	err       *ConstraintError // what a row that breaks it means
 }
 
 // notNullRule demands a value of a column. A field of a struct that is NULL itself needs none.
 func notNullRule(p schemaedit.Path) rowRule {
-	column := "t." + QuoteIdent(p[0])
+	column := qualified(rowAlias, p[0])
 	broken, parent := column+" IS NULL", ""
 	for _, name := range p[1:] {
 		parent = column
@@ -53,21 +53,12 @@ func (x *alteration) checkRows(ctx context.Context, eng Engine, c *Change) error
 		if err != nil {
 			return err
 		}
-		rows, err := eng.Query(ctx, Query{
-			SQL:       "SELECT 1 FROM " + QuoteIdent(targetRelation) + " AS t WHERE " + enclosed(r.broken) + " LIMIT 1",
-			Relations: map[string]Relation{targetRelation: rel},
-		})
-		if err != nil {
-			return fmt.Errorf("check rows: %w", err)
-		}
-		for _, rowErr := range rows.All {
-			if err = rowErr; err == nil {
-				err = r.err
-			}
-			break
-		}
-		if err := errors.Join(err, rows.Close()); err != nil {
+		q := Query{SQL: "SELECT * FROM " + QuoteIdent(targetRelation), Relations: map[string]Relation{targetRelation: rel}}
+		switch broken, err := r.find(ctx, eng, q); {
+		case err != nil:
 			return err
+		case broken != nil:
+			return broken
 		}
 	}
 	return nil
@@ -95,29 +86,47 @@ func isConstraintKey(key string) bool {
 	return strings.HasPrefix(strings.ToLower(key), constraintPrefix)
 }
 
-// constraintKey is the key under which the table has the constraint, "" for none; names match without regard to case.
-func (x *alteration) constraintKey(name string) string {
-	for key := range x.meta.Configuration {
-		if isConstraintKey(key) && strings.EqualFold(key[len(constraintPrefix):], name) {
+// constraintKey is the key of a new constraint.
+func constraintKey(name string) string {
+	return constraintPrefix + strings.ToLower(strings.TrimSpace(name))
+}
+
+// constraintIn is the key under which properties have the constraint, "" for none; names match without regard to case.
+func constraintIn(properties map[string]string, name string) string {
+	for key := range properties {
+		if isConstraintKey(key) && strings.EqualFold(key[len(constraintPrefix):], strings.TrimSpace(name)) {
 			return key
 		}
 	}
 	return ""
 }
 
+// check refuses a constraint without a name or an expression, and a second one of its name.
+func (add AddConstraint) check(properties map[string]string) error {
+	switch {
+	case strings.TrimSpace(add.Name) == "" || strings.TrimSpace(add.Expression) == "":
+		return fmt.Errorf("%w: a constraint needs a name and an expression", ErrInvalidRequest)
+	case constraintIn(properties, add.Name) != "":
+		return fmt.Errorf("%w: the table has a constraint %s", ErrInvalidRequest, add.Name)
+	}
+	return nil
+}
+
 // addConstraints gives the table rules for rows.
 //
 // Protocol: "CHECK Constraints": a row for which the expression is not true, NULL included, breaks it.
+// Errors:   txlog.ErrUnsupportedFeature for an expression that cannot be evaluated with its meaning.
 func (x *alteration) addConstraints(a Alter) error {
 	for _, add := range a.AddConstraints {
-		switch {
-		case strings.TrimSpace(add.Name) == "" || strings.TrimSpace(add.Expression) == "":
-			return fmt.Errorf("%w: a constraint needs a name and an expression", ErrInvalidRequest)
-		case x.constraintKey(add.Name) != "":
-			return fmt.Errorf("%w: the table has a constraint %s", ErrInvalidRequest, add.Name)
+		if err := add.check(x.meta.Configuration); err != nil {
+			return err
 		}
-		x.rules = append(x.rules, constraintRule(add))
-		x.meta.Configuration[constraintPrefix+strings.ToLower(add.Name)] = add.Expression
+		rule, err := conditionRule(x.schema, add.Expression, &ConstraintError{Kind: kindCheck, Name: add.Name, Rule: add.Expression})
+		if err != nil {
+			return ruleRefused(txlog.FeatureCheckConstraints, constraintPrefix+add.Name, err)
+		}
+		x.rules = append(x.rules, rule)
+		x.meta.Configuration[constraintKey(add.Name)] = add.Expression
 		x.changed("constraint %s: %s", add.Name, add.Expression)
 		x.step("ADD CONSTRAINT", map[string]string{"name": add.Name, "expr": add.Expression})
 	}
@@ -127,7 +136,7 @@ func (x *alteration) addConstraints(a Alter) error {
 // dropConstraints takes rules away.
 func (x *alteration) dropConstraints(a Alter) error {
 	for _, name := range a.DropConstraints {
-		key := x.constraintKey(name)
+		key := constraintIn(x.meta.Configuration, name)
 		if key == "" {
 			return fmt.Errorf("%w: the table has no constraint %q", ErrInvalidRequest, name)
 		}
@@ -136,13 +145,4 @@ func (x *alteration) dropConstraints(a Alter) error {
 		delete(x.meta.Configuration, key)
 	}
 	return nil
-}
-
-// constraintRule is the rule of a CHECK constraint for the rows that are there. It takes the expression as the engine
-// reads it; a table whose expressions we cannot read alike is refused by the log before any row is looked at.
-func constraintRule(add AddConstraint) rowRule {
-	return rowRule{
-		broken: enclosed(add.Expression) + " IS NOT TRUE",
-		err:    &ConstraintError{Kind: kindWhere, Rule: add.Name + ": " + add.Expression},
-	}
 }

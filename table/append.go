@@ -102,16 +102,17 @@ func (c *Change) fill(ctx context.Context, eng Engine, src Query, mergeSchema bo
 	if err := checkNested(c.shape.schema, source, from); err != nil {
 		return err
 	}
-	sql, err := castSource(c.shape.schema, source, from, src.SQL)
+	rows, err := c.newRowsOf()
 	if err != nil {
 		return err
 	}
-	src.SQL = sql
-	files, err := c.stage(ctx, eng, src)
+	if err := rows.castSource(source, from, src.SQL); err != nil {
+		return err
+	}
+	files, err := c.stageNew(ctx, eng, rows, src)
 	if err != nil {
 		return err
 	}
-	c.addFresh(files)
 	c.result.RowsSource = rowsOf(files)
 	c.result.RowsInserted = rowsOf(files)
 	return nil

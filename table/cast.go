@@ -1,6 +1,7 @@
 package table
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,6 +207,22 @@ func lossInNested(expr string, from, to *txlog.DataType, depth int) string {
 		return ""
 	}
 	return "(" + strings.Join(all, " OR ") + ")"
+}
+
+// valueErrorOf turns the error that a value raised back into what it means.
+func valueErrorOf(err error) error {
+	var s *SQLError
+	if !errors.As(err, &s) {
+		return err
+	}
+	if loss, ok := lossOf(s); ok {
+		return loss
+	}
+	if _, column, ok := strings.Cut(s.Message, identityMark); ok {
+		column, _, _ = strings.Cut(column, "\n")
+		return &ConstraintError{Kind: kindIdentity, Column: strings.TrimSpace(column)}
+	}
+	return err
 }
 
 // lossOf reads what a cast that would have lost something left in the message of the engine.

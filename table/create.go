@@ -23,6 +23,9 @@ type Create struct {
 	// IfNotExists makes an existing table a success of Create, whatever it looks like.
 	IfNotExists bool
 	Meta        ChangeMeta
+	// Constraints are conditions that every row must satisfy. The other rules of rows are marks of the columns in
+	// Schema: see txlog.Field.WithGeneration, WithDefault, WithIdentity and WithInvariant.
+	Constraints []AddConstraint
 }
 
 // oddCharacters cannot stand in a column name without column mapping: Spark and Parquet readers refuse them. A new
@@ -135,6 +138,9 @@ func prepareCreate(ctx context.Context, store objectstore.Store, path string, c 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.URL(), err)
 	}
+	if _, err := rulesOf(sh, o.Log.Clock.Now()); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.URL(), err)
+	}
 	_, err = t.log.Latest(ctx)
 	switch {
 	case err == nil:
@@ -183,6 +189,13 @@ func newShape(c Create, physical func(name string) string) (sh shape, asked []st
 	}
 	if _, set := request.stored[propDeletionVectors]; !set {
 		request.stored[propDeletionVectors] = "true"
+	}
+	for _, add := range c.Constraints {
+		if err := add.check(request.stored); err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		request.stored[constraintKey(add.Name)] = add.Expression
 	}
 	sh = shape{schema: txlog.WithoutTypeChanges(c.Schema), properties: request.stored}
 	if err := sh.mapNewColumns(physical); err != nil {

@@ -52,27 +52,58 @@ var (
 	ErrChangeDone = errors.New("change is committed or discarded already")
 )
 
-// ConstraintError names the rule that a row breaks, never the row itself. It matches [ErrConstraint]. Terminal.
+// ConstraintError names a rule of the table, or of the request, that rows break. It matches [ErrConstraint]. Terminal.
 type ConstraintError struct {
-	Kind   string // "not null" or "where"
-	Column string // for "not null": the column, or the path of the nested field
-	Rule   string // for "where": the condition
+	Kind   string // "not null", "check", "invariant", "generated", "identity" or "where"
+	Name   string // of a CHECK constraint
+	Column string // the column, or the path of the nested field, that the rule belongs to; "" for "check" and "where"
+	Rule   string // the expression; "" for "not null" and "identity"
+
+	Rows     int64    // how many rows break it; 0 where they were not counted
+	Examples []string // up to ConstraintExamplesMax of them, as "column = value, …"
 }
 
-// Error names the rule.
+// ConstraintExamplesMax is how many rows a [ConstraintError] shows.
+const ConstraintExamplesMax = 3
+
+// Error names the rule, and shows the rows that the user must repair.
 func (e *ConstraintError) Error() string {
-	if e.Kind == kindNotNull {
-		return "constraint violated: column " + strconv.Quote(e.Column) + " is not null, a row has no value for it"
+	var b strings.Builder
+	b.WriteString("constraint violated: ")
+	switch column := strconv.Quote(e.Column); e.Kind {
+	case kindNotNull:
+		b.WriteString("column " + column + " is not null, a row has no value for it")
+	case kindCheck:
+		b.WriteString("a row does not satisfy CHECK constraint " + e.Name + ": " + e.Rule)
+	case kindInvariant:
+		b.WriteString("a row does not satisfy the invariant of column " + column + ": " + e.Rule)
+	case kindGenerated:
+		b.WriteString("a row has another value in column " + column + " than the one that it is generated as: " + e.Rule)
+	case kindIdentity:
+		b.WriteString("no number is left for identity column " + column)
+	default:
+		b.WriteString("a row does not satisfy " + e.Rule)
 	}
-	return "constraint violated: a row does not satisfy " + e.Rule
+	if e.Rows > 0 {
+		b.WriteString(" (" + strconv.FormatInt(e.Rows, 10) + " rows: " + strings.Join(e.Examples, "; "))
+		if e.Rows > int64(len(e.Examples)) {
+			b.WriteString("; …")
+		}
+		b.WriteString(")")
+	}
+	return b.String()
 }
 
 // Is matches ErrConstraint.
 func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint }
 
 const (
-	kindNotNull = "not null"
-	kindWhere   = "where"
+	kindNotNull   = "not null"
+	kindCheck     = "check"
+	kindInvariant = "invariant"
+	kindGenerated = "generated"
+	kindIdentity  = "identity"
+	kindWhere     = "where"
 )
 
 // SourceFileError says what is wrong with a file outside tables. It matches [ErrSourceFile]. Terminal.

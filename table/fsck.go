@@ -55,6 +55,8 @@ const (
 	VectorMissing     FindingClass = "vector-missing"
 	VectorDamaged     FindingClass = "vector-damaged" // magic, size, checksum, cardinality, a row beyond the file
 	NotNullBroken     FindingClass = "not-null-broken"
+	ConstraintBroken  FindingClass = "constraint-broken" // CHECK constraint, invariant or generated column
+	RuleUnchecked     FindingClass = "rule-unchecked"    // a rule of rows that cannot be evaluated here
 	RowsUnreadable    FindingClass = "rows-unreadable"
 	PartitionValueBad FindingClass = "partition-value-bad"
 	RowIDsClash       FindingClass = "row-ids-clash"
@@ -140,7 +142,7 @@ func check(ctx context.Context, log *txlog.Log, url string, o Options, f Fsck) (
 		report: &FsckReport{Table: url, Version: -1, Deep: f.Deep, Findings: []Finding{}},
 	}
 	for _, step := range []func(context.Context) error{
-		c.listLog, c.commits, c.latest, c.state, c.checkpoints, c.hint, c.checksum, c.files, c.feed, c.rows,
+		c.listLog, c.commits, c.latest, c.state, c.checkpoints, c.hint, c.checksum, c.files, c.feed, c.rows, c.rules,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("fsck %s: %w", url, err)
@@ -229,6 +231,10 @@ func findingAdvice(class FindingClass) (FindingLevel, string) {
 		return Damage, "deleted rows of the file cannot be told from living ones; bring the vector back, or restore a version before it"
 	case NotNullBroken:
 		return Damage, "update or delete the rows that have no value"
+	case ConstraintBroken:
+		return Damage, "some writer has not kept a rule of the table: repair or delete the rows"
+	case RuleUnchecked:
+		return Warning, "have the rows checked by the engine that gave the table this rule; new rows are refused here as long as it has it"
 	case ChangeFileMissing, ChangeFileDiffers:
 		return Damage, "the rows of the table are whole; the change data feed of that version cannot be read: bring the file back from a copy"
 	case RowIDsClash:

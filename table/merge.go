@@ -172,6 +172,7 @@ type merging struct {
 	source  *scratch                  // its rows, with sourceRowColumn
 	equal   []equality                // spelled as in target and source schema
 	clauses []mergeClause             // by the number that the match carries
+	rules   *rules                    // of the table as the merge leaves it
 	files   []int                     // target files that may match
 	orphans orphans                   // changed rows without a source
 	match   *scratch                  // (file, row, source row, clause, changes); see matchSchema

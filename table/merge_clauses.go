@@ -36,6 +36,9 @@ func (r *merging) resolve(ctx context.Context) error {
 			from[f.Name] = f.Name
 		}
 	}
+	if r.rules, err = rulesOf(r.c.shape, r.c.start); err != nil {
+		return err
+	}
 	r.equal = r.spell(equalities(r.On, r.TargetAlias, r.SourceAlias))
 	for i, cl := range r.Clauses {
 		mc, err := r.resolveClause(ctx, cl, from)
@@ -78,6 +81,9 @@ func (r *merging) resolveClause(ctx context.Context, cl Clause, from map[string]
 	if cl.Do == DoInsert {
 		return mc, r.checkInsert(mc)
 	}
+	if err := r.checkUpdate(mc); err != nil {
+		return mergeClause{}, err
+	}
 	if len(mc.values) < len(r.c.shape.schema.Fields) || mc.When == NotMatchedBySource || r.c.shape.rowIDs() != nil {
 		mc.target = true
 	}
@@ -94,7 +100,9 @@ func (r *merging) assignAll(mc *mergeClause, from map[string]string) error {
 	for _, f := range r.c.shape.schema.Fields {
 		name, ok := from[f.Name]
 		if !ok {
-			missing = append(missing, f)
+			if !r.rules.gives(f.Name) {
+				missing = append(missing, f)
+			}
 			continue
 		}
 		mc.values[f.Name] = CastSQL(qualified(r.SourceAlias, name), typeOf(r.fields, name), f.Type, f.Name)
@@ -171,16 +179,27 @@ func (r *merging) computed(ctx context.Context, cl Clause) []txlog.Field {
 	return fields
 }
 
-// checkInsert refuses an insert that leaves out a not null column.
+// checkInsert refuses an insert that leaves out a not null column, and one that numbers what the table numbers.
 func (r *merging) checkInsert(mc mergeClause) error {
-	var missing []txlog.Field
-	for _, f := range r.c.shape.schema.Fields {
-		if _, set := mc.values[f.Name]; !set && !f.Nullable {
-			missing = append(missing, f)
-		}
-	}
-	if missing != nil {
+	given := func(column string) bool { _, set := mc.values[column]; return set }
+	if missing := r.rules.missing(given); len(missing) > 0 {
 		return fmt.Errorf("%w: the insert has no value for the not null columns %s", ErrSchemaMismatch, names(missing))
+	}
+	return r.rules.checkInserted(given)
+}
+
+// checkUpdate refuses to change the number of a row. One that the condition of the merge compares with the very column
+// that it is set to does not change.
+func (r *merging) checkUpdate(mc mergeClause) error {
+	for _, id := range r.rules.identity {
+		if _, set := mc.values[id.column]; !set {
+			continue
+		}
+		kept := slices.ContainsFunc(r.equal, func(e equality) bool { return e.target == id.column && r.setFrom(mc, e) })
+		if !kept {
+			return fmt.Errorf("%w: column %q is numbered by the table, its values do not change", ErrSchemaMismatch, id.column)
+		}
+		delete(mc.values, id.column)
 	}
 	return nil
 }
@@ -211,13 +230,19 @@ func (r *merging) provedEqual(mc mergeClause, f txlog.Field) bool {
 		if f.Type.Kind == txlog.KindFloat || f.Type.Kind == txlog.KindDouble || f.Type.Nested() {
 			continue
 		}
-		if mc.Star {
-			return strings.EqualFold(s.Name, f.Name)
-		}
-		for _, a := range mc.Set {
-			if column, plain := onlyColumnOf(a.Value, r.SourceAlias); strings.EqualFold(a.Column, f.Name) && plain {
-				return strings.EqualFold(column, s.Name)
-			}
+		return r.setFrom(mc, e)
+	}
+	return false
+}
+
+// setFrom tells whether a clause sets the target column of an equality in On to its very source column.
+func (r *merging) setFrom(mc mergeClause, e equality) bool {
+	if mc.Star {
+		return strings.EqualFold(e.source, e.target)
+	}
+	for _, a := range mc.Set {
+		if column, plain := onlyColumnOf(a.Value, r.SourceAlias); strings.EqualFold(a.Column, e.target) && plain {
+			return strings.EqualFold(column, e.source)
 		}
 	}
 	return false

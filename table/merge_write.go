@@ -3,8 +3,8 @@ package table
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
@@ -42,7 +42,6 @@ func (r *merging) writeImages(ctx context.Context, found map[int]*roaring64.Bitm
 // writeKind stages the new rows of clauses that do one of these. pair is FROM match JOIN target, where an update needs
 // the target, and rel the target in it.
 func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair string) error {
-	var parts []string
 	rows := map[Do]int64{DoUpdate: r.c.result.RowsUpdated, DoInsert: r.c.result.RowsInserted}
 	var all int64
 	for _, do := range kind {
@@ -55,6 +54,8 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 	if slices.Contains(kind, DoUpdate) && rows[DoUpdate] > 0 {
 		schema = r.c.shape.moved()
 	}
+	news := r.rules.newRows(schema)
+	news.most = r.c.result.RowsInserted
 	for i, cl := range r.clauses {
 		if !slices.Contains(kind, cl.Do) || rows[cl.Do] == 0 {
 			continue
@@ -63,17 +64,12 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 		if cl.Do == DoUpdate && cl.target {
 			from = pair
 		}
-		parts = append(parts, "SELECT "+r.image(cl, schema)+from+" WHERE m."+matchClause+" = "+metric(int64(i))+" AND m."+matchChanges)
+		news.add(r.image(cl, schema), from+" WHERE m."+matchClause+" = "+metric(int64(i))+" AND m."+matchChanges, cl.Do == DoInsert)
 	}
-	sql, err := checked(schema, strings.Join(parts, " UNION ALL "))
-	if err != nil {
-		return err
-	}
-	files, err := r.c.stageAs(ctx, r.eng, Query{SQL: sql, Relations: r.relations(&rel), TimeZone: r.Source.TimeZone}, schema)
+	files, err := r.c.stageNew(ctx, r.eng, news, Query{Relations: r.relations(&rel), TimeZone: r.Source.TimeZone})
 	if err != nil {
 		return fmt.Errorf("write new rows: %w", err)
 	}
-	r.c.addFresh(files)
 	if got := rowsOf(files); got != all {
 		return fmt.Errorf("write new rows: engine wrote %d rows for %d matches", got, all)
 	}
@@ -125,24 +121,18 @@ func (r *merging) changing(found map[int]*roaring64.Bitmap) (Relation, string, e
 	return r.pairSQL(numbers)
 }
 
-// image lists the columns of a new row, hidden ones included: an updated row keeps its id and is new in this version.
-func (r *merging) image(cl mergeClause, schema *txlog.Schema) string {
-	columns := make([]string, len(schema.Fields))
-	ids := r.c.shape.rowIDs()
-	for i, f := range schema.Fields {
-		expr, set := cl.values[f.Name]
-		switch {
-		case set:
-		case ids != nil && f.Name == ids.Version:
-			expr = castTo("NULL", f.Type)
-		case cl.Do == DoUpdate:
-			expr = qualified(r.TargetAlias, f.Name)
-		default:
-			expr = castTo("NULL", f.Type)
+// image is the values that the new rows of a clause bring, those of hidden columns included. An update keeps what it does
+// not set, except what follows from other columns; an updated row keeps its id and is new in this version.
+func (r *merging) image(cl mergeClause, schema *txlog.Schema) map[string]string {
+	values, ids := maps.Clone(cl.values), r.c.shape.rowIDs()
+	for _, f := range schema.Fields {
+		_, set := values[f.Name]
+		follows := r.rules.computes(f.Name) || ids != nil && f.Name == ids.Version
+		if !set && !follows && cl.Do == DoUpdate {
+			values[f.Name] = qualified(r.TargetAlias, f.Name)
 		}
-		columns[i] = expr + " AS " + QuoteIdent(f.Name)
 	}
-	return strings.Join(columns, ", ")
+	return values
 }
 
 // droppedVectors counts the deletion vectors of files that leave.

@@ -141,15 +141,34 @@ func (r *propertyRequest) instruct(key, value string) error {
 	return nil
 }
 
-// CopyProperties are the properties that a table takes over from another one: not those that say what happened to that
-// one alone.
-func CopyProperties(configuration map[string]string) map[string]string {
-	out := maps.Clone(configuration)
-	maps.DeleteFunc(out, func(key, _ string) bool { return keptProperty(key) })
-	if out == nil {
-		out = map[string]string{}
+// Like is a request for a table with the columns, partitioning, properties and rules of another one, and without what
+// happened to that one alone.
+//
+// Errors: those of its schema.
+func Like(s *txlog.Snapshot) (Create, error) {
+	schema, err := s.Schema()
+	if err != nil {
+		return Create{}, err
 	}
-	return out
+	c := Create{
+		Schema: &txlog.Schema{Fields: slices.Clone(schema.Fields)}, PartitionBy: slices.Clone(s.PartitionColumns()), Properties: map[string]string{},
+	}
+	for i, f := range c.Schema.Fields {
+		if id, err := f.Identity(); err == nil && id != nil {
+			id.HighWaterMark = nil
+			c.Schema.Fields[i] = f.WithIdentity(id)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Metadata().Configuration)) {
+		value := s.Metadata().Configuration[key]
+		switch {
+		case isConstraintKey(key):
+			c.Constraints = append(c.Constraints, AddConstraint{Name: key[len(constraintPrefix):], Expression: value})
+		case !keptProperty(key):
+			c.Properties[key] = value
+		}
+	}
+	return c, nil
 }
 
 // keptProperty tells whether the log itself keeps a property: nobody may set it.

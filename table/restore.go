@@ -269,6 +269,9 @@ func restoredMetadata(s, target *txlog.Snapshot) (*txlog.Metadata, error) {
 	if err := remapped(&out, s, target); err != nil {
 		return nil, err
 	}
+	if err := keepMarksOf(&out, s); err != nil {
+		return nil, err
+	}
 	if out.SchemaString == now.SchemaString && out.Name == now.Name && out.Description == now.Description &&
 		slices.Equal(out.PartitionColumns, now.PartitionColumns) && maps.Equal(out.Configuration, now.Configuration) {
 		return nil, nil

@@ -108,7 +108,7 @@ type scratch struct {
 func keep(ctx context.Context, eng Engine, q Query, schema *txlog.Schema) (*scratch, error) {
 	files, err := eng.Write(ctx, q, Write{Schema: schema, Codec: scratchCodec})
 	if err != nil {
-		return nil, constraintOf(err)
+		return nil, valueErrorOf(err)
 	}
 	return &scratch{schema: schema, files: files}, nil
 }
@@ -205,25 +205,25 @@ func names(fields []txlog.Field) string {
 	return strings.Join(out, ", ")
 }
 
-// castSource is the SELECT that gives the rows of src, which have the columns of source, the columns of schema: matched
-// by name, cast, NULL where src has none. With filter, rows that break NOT NULL raise an error.
-func castSource(schema *txlog.Schema, source []txlog.Field, from map[string]string, src string) (string, error) {
-	var missing []txlog.Field
-	columns := make([]string, 0, len(schema.Fields))
-	for _, f := range schema.Fields {
+// castSource is the rows of src, which have the columns of source, as new rows of the table: matched by name and cast.
+//
+// Errors: ErrSchemaMismatch where src lacks a not null column that nothing else gives a value.
+func (n *newRows) castSource(source []txlog.Field, from map[string]string, src string) error {
+	given := func(column string) bool { _, ok := from[column]; return ok }
+	if missing := n.rules.missing(given); len(missing) > 0 {
+		return fmt.Errorf("%w: the source lacks the not null columns %s", ErrSchemaMismatch, names(missing))
+	}
+	if err := n.rules.checkInserted(given); err != nil {
+		return err
+	}
+	values := make(map[string]string, len(from))
+	for _, f := range n.rules.schema.Fields {
 		if name, ok := from[f.Name]; ok {
-			columns = append(columns, CastSQL(qualified("s", name), typeOf(source, name), f.Type, f.Name)+" AS "+QuoteIdent(f.Name))
-			continue
+			values[f.Name] = CastSQL(qualified("s", name), typeOf(source, name), f.Type, f.Name)
 		}
-		if !f.Nullable {
-			missing = append(missing, f)
-		}
-		columns = append(columns, castTo("NULL", f.Type)+" AS "+QuoteIdent(f.Name))
 	}
-	if missing != nil {
-		return "", fmt.Errorf("%w: the source lacks the not null columns %s", ErrSchemaMismatch, names(missing))
-	}
-	return checked(schema, "SELECT "+strings.Join(columns, ", ")+" FROM "+subquery(src)+" AS s")
+	n.add(values, " FROM "+subquery(src)+" AS s", true)
+	return nil
 }
 
 // typeOf is the type of the field of that exact name; nil when there is none.
@@ -234,15 +234,6 @@ func typeOf(fields []txlog.Field, name string) *txlog.DataType {
 		}
 	}
 	return nil
-}
-
-// checked adds the NOT NULL check of schema to a SELECT with exactly its columns.
-func checked(schema *txlog.Schema, sql string) (string, error) {
-	filter, err := notNullFilter(schema, "r")
-	if err != nil || filter == "" {
-		return sql, err
-	}
-	return "SELECT * FROM (" + sql + ") AS r WHERE " + filter, nil
 }
 
 // readsTable tells whether q reads files of t: then its answer depends on the version of t.

@@ -29,7 +29,7 @@ func (c *Change) stageAs(ctx context.Context, eng Engine, q Query, schema *txlog
 	w.Schema = schema
 	files, err := eng.Write(ctx, q, w)
 	if err != nil {
-		return nil, constraintOf(err)
+		return nil, valueErrorOf(err)
 	}
 	return files, nil
 }

@@ -70,13 +70,13 @@ func featureOfMark(f Field, key string) (name string, marked bool) {
 		return "", false
 	}
 	switch key {
-	case "delta.invariants":
+	case invariantsKey:
 		return FeatureInvariants, true
-	case "delta.generationExpression":
+	case generationKey:
 		return FeatureGeneratedColumns, true
-	case "delta.identity.start", "delta.identity.step":
+	case identityStartKey, identityStepKey:
 		return FeatureIdentityColumns, true
-	case "CURRENT_DEFAULT":
+	case defaultKey:
 		return FeatureColumnDefaults, true
 	case "delta.typeChanges":
 		return FeatureTypeWidening, true

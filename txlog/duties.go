@@ -1,7 +1,6 @@
 package txlog
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -13,11 +12,6 @@ func activeRefusals(m *Metadata, schema *Schema) []string {
 	active := func(feature, what string) {
 		if what != "" {
 			refused = append(refused, feature+" ("+what+")")
-		}
-	}
-	for key, expression := range m.Configuration {
-		if isConstraint(key) {
-			active(FeatureCheckConstraints, key+": "+expression)
 		}
 	}
 	if name, reserved := feedColumn(schema); reserved && RecordsChanges(m.Configuration) {
@@ -37,42 +31,8 @@ func activeRefusals(m *Metadata, schema *Schema) []string {
 	if schema.Uses(KindVariant) {
 		active(FeatureVariantType, "column of type variant")
 	}
-	walkFields(schema.Fields, "", func(name string, f Field) {
-		for key, feature := range map[string]string{
-			"delta.invariants":           FeatureInvariants,
-			"delta.generationExpression": FeatureGeneratedColumns,
-			"delta.identity.start":       FeatureIdentityColumns,
-			"delta.identity.step":        FeatureIdentityColumns,
-			"CURRENT_DEFAULT":            FeatureColumnDefaults,
-		} {
-			if raw, has := f.Metadata[key]; has && string(raw) != "null" {
-				active(feature, "column "+name+": "+expressionOf(raw))
-			}
-		}
-	})
 	slices.Sort(refused)
 	return slices.Compact(refused)
-}
-
-// expressionOf is the SQL in a field's metadata, for a message.
-func expressionOf(raw json.RawMessage) string {
-	text := string(raw)
-	r := newJSONReader(raw)
-	if r.peek() == '"' {
-		text = r.text()
-	}
-	var invariant struct {
-		Expression struct {
-			Expression string `json:"expression"`
-		} `json:"expression"`
-	}
-	if json.Unmarshal([]byte(text), &invariant) == nil && invariant.Expression.Expression != "" {
-		text = invariant.Expression.Expression
-	}
-	if most := 500; len(text) > most {
-		return clip(text)
-	}
-	return text
 }
 
 // walkFields visits every field, those inside structs, arrays and maps included.

@@ -64,14 +64,9 @@ func TestActiveDutiesRefuseWrites(t *testing.T) {
 		want       string
 	}{
 		"plain":           {schema: column("")},
-		"constraint":      {schema: column(""), properties: map[string]string{"delta.constraints.positive": "id > 0"}, want: "id > 0"},
 		"change feed":     {schema: column(""), properties: map[string]string{"delta.enableChangeDataFeed": "true"}},
 		"feed column":     {schema: strings.Replace(column(""), `"id"`, `"_Change_Type"`, 1), properties: map[string]string{"delta.enableChangeDataCapture": "true"}, want: "_Change_Type"},
 		"feed off":        {schema: strings.Replace(column(""), `"id"`, `"_change_type"`, 1), properties: map[string]string{"delta.enableChangeDataFeed": "false"}},
-		"invariant":       {schema: column(`"delta.invariants":"{\"expression\":{\"expression\":\"id > 3\"}}"`), want: "id > 3"},
-		"generated":       {schema: column(`"delta.generationExpression":"a + 1"`), want: "a + 1"},
-		"identity":        {schema: column(`"delta.identity.start":1,"delta.identity.step":1`), want: FeatureIdentityColumns},
-		"default":         {schema: column(`"CURRENT_DEFAULT":"now()"`), want: "now()"},
 		"row tracking":    {schema: column(""), properties: map[string]string{"delta.enableRowTracking": "true"}, want: FeatureRowTracking},
 		"uniform":         {schema: column(""), properties: map[string]string{"delta.universalFormat.enabledFormats": "iceberg"}, want: "universalFormat"},
 		"mapping":         {schema: column(`"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"x"`), properties: map[string]string{"delta.columnMapping.mode": "name"}},

@@ -20,6 +20,7 @@ type alterFlags struct {
 	rename, drop, add                  []string
 	changeType, commentColumn, move    []string
 	setNotNull, dropNotNull            []string
+	setDefault, dropDefault            []string
 	addConstraint, dropConstraint      []string
 	comment, clusterBy, txn, message   string
 	dryRun, commentGiven, clusterGiven bool
@@ -53,6 +54,8 @@ tags.element.name, in a map prices.value.amount; odd names stand in backticks.`,
 	flags.StringArrayVar(&f.changeType, "change-type", nil, "column=type, a wider one")
 	flags.StringArrayVar(&f.setNotNull, "set-not-null", nil, "column that must have a value; existing rows are checked")
 	flags.StringArrayVar(&f.dropNotNull, "drop-not-null", nil, "column that may be null from now on")
+	flags.StringArrayVar(&f.setDefault, "set-default", nil, "column=expression, the value of rows that are written without one")
+	flags.StringArrayVar(&f.dropDefault, "drop-default", nil, "column that has no default from now on")
 	flags.StringArrayVar(&f.commentColumn, "comment-column", nil, "column=text; an empty text takes the comment away")
 	flags.StringArrayVar(&f.move, "move-column", nil, "'column first' or 'column after other'")
 	flags.StringArrayVar(&f.dropConstraint, "drop-constraint", nil, "constraint that goes, by its name")
@@ -151,6 +154,17 @@ func (f alterFlags) columns(r *table.Alter) error {
 		}
 		r.ChangeColumns = append(r.ChangeColumns, table.ChangeColumn{Column: column, Comment: &text})
 	}
+	for _, s := range f.setDefault {
+		column, expression, ok := cutColumn(s, '=')
+		if !ok || strings.TrimSpace(expression) == "" {
+			return usagef("--set-default: %q is not column=expression", s)
+		}
+		r.ChangeColumns = append(r.ChangeColumns, table.ChangeColumn{Column: column, Default: &expression})
+	}
+	for _, column := range f.dropDefault {
+		none := ""
+		r.ChangeColumns = append(r.ChangeColumns, table.ChangeColumn{Column: column, Default: &none})
+	}
 	for _, s := range f.move {
 		column, words, _ := cutColumn(s, ' ')
 		place, rest := cutPlace(" " + words)
@@ -162,15 +176,23 @@ func (f alterFlags) columns(r *table.Alter) error {
 	return nil
 }
 
-func (f alterFlags) constraints(r *table.Alter) error {
-	for _, s := range f.addConstraint {
+func (f alterFlags) constraints(r *table.Alter) (err error) {
+	r.AddConstraints, err = constraintFlags("--add-constraint", f.addConstraint)
+	return err
+}
+
+// constraintFlags reads name=expression of each value of a flag.
+func constraintFlags(flag string, values []string) ([]table.AddConstraint, error) {
+	var out []table.AddConstraint
+	for _, s := range values {
 		name, expression, ok := strings.Cut(s, "=")
-		if !ok || strings.TrimSpace(name) == "" || strings.TrimSpace(expression) == "" {
-			return usagef("--add-constraint: %q is not name=expression", s)
+		name, expression = strings.TrimSpace(name), strings.TrimSpace(expression)
+		if !ok || name == "" || expression == "" {
+			return nil, usagef("%s: %q is not name=expression", flag, s)
 		}
-		r.AddConstraints = append(r.AddConstraints, table.AddConstraint{Name: strings.TrimSpace(name), Expression: strings.TrimSpace(expression)})
+		out = append(out, table.AddConstraint{Name: name, Expression: expression})
 	}
-	return nil
+	return out, nil
 }
 
 // newColumn reads "address.zip int comment 'x' after city".
@@ -190,6 +212,11 @@ func newColumn(s string) (table.AddColumn, error) {
 	field := parsed.Fields[0]
 	if !field.Nullable {
 		return table.AddColumn{}, usagef("--add-column: %q: old rows have no value, so a new column cannot be not null", s)
+	}
+	for key := range field.Metadata {
+		if key != "comment" {
+			return table.AddColumn{}, usagef("--add-column: %q: old rows have no value, so a new column has a type and a comment only; --set-default comes in the next change", s)
+		}
 	}
 	c := table.AddColumn{Column: column, Type: field.Type}
 	if place != nil {
