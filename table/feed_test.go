@@ -79,12 +79,10 @@ func (l *lake) differs(tab *table.Table, v txlog.Version, columns string) {
 	}
 }
 
-func feedTable(l *lake, c table.Create) *table.Table {
-	if c.Properties == nil {
-		c.Properties = map[string]string{}
-	}
-	c.Properties["delta.enableChangeDataFeed"] = "true"
-	return parted(l, c)
+// feedTable is parted with a change data feed.
+func feedTable(l *lake) *table.Table {
+	l.t.Helper()
+	return parted(l, table.Create{Properties: map[string]string{"delta.enableChangeDataFeed": "true"}})
 }
 
 // TestFeedIsTheDifference runs every operation that changes rows, over every way to keep them.
@@ -319,7 +317,7 @@ func TestFeedOfRestoreToAnotherColumn(t *testing.T) {
 
 func TestFeedAcrossColumnMapping(t *testing.T) {
 	l := newLake(t)
-	tab := feedTable(l, table.Create{})
+	tab := feedTable(l)
 	l.alter(tab, table.Alter{SetProperties: map[string]string{"delta.columnMapping.mode": "name"}})
 	if _, err := tab.Delete(t.Context(), l.eng, table.Delete{Where: "id IN (1, 5)"}); err != nil {
 		t.Fatal(err)
@@ -330,7 +328,7 @@ func TestFeedAcrossColumnMapping(t *testing.T) {
 // Pipelines read changes by the place of rows, whether a feed is recorded or not.
 func TestChangesBesideAFeed(t *testing.T) {
 	l := newLake(t)
-	tab := feedTable(l, table.Create{})
+	tab := feedTable(l)
 	if _, err := tab.Merge(t.Context(), l.eng, table.Merge{
 		Source: values("id, v, p", "(3, 'C', 'y')", "(7, 'g', 'x')"), On: "t.id = s.id", Clauses: []table.Clause{updateAll(""), insertAll("")},
 	}); err != nil {
@@ -371,7 +369,7 @@ func TestFeedNeedsItsColumnNames(t *testing.T) {
 func TestFeedFileGone(t *testing.T) {
 	l := newLake(t)
 	ctx := t.Context()
-	tab := feedTable(l, table.Create{})
+	tab := feedTable(l)
 	if _, err := tab.Delete(ctx, l.eng, table.Delete{Where: "id = 1"}); err != nil {
 		t.Fatal(err)
 	}
@@ -395,7 +393,7 @@ func TestFeedFileGone(t *testing.T) {
 func TestDiscardRemovesChangeData(t *testing.T) {
 	l := newLake(t)
 	ctx := t.Context()
-	tab := feedTable(l, table.Create{})
+	tab := feedTable(l)
 	before := l.objects()
 	c, err := tab.PrepareDelete(ctx, l.eng, table.Delete{Where: "id = 1"})
 	if err != nil {
@@ -415,7 +413,7 @@ func TestDiscardRemovesChangeData(t *testing.T) {
 func TestFsckLooksForChangeData(t *testing.T) {
 	l := newLake(t)
 	ctx := t.Context()
-	tab := feedTable(l, table.Create{})
+	tab := feedTable(l)
 	if _, err := tab.Delete(ctx, l.eng, table.Delete{Where: "id IN (1, 3)"}); err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func (c *checking) feed(ctx context.Context) error {
 func (c *checking) changeFile(ctx context.Context, f feedFile) (FindingClass, string, error) {
 	p, err := txlog.DecodePath(f.path)
 	if err != nil {
-		return PathUnusable, err.Error(), nil
+		return PathUnusable, err.Error(), nil //nolint:nilerr // damage is a finding
 	}
 	if p.Absolute != "" {
 		return "", "", nil
