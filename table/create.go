@@ -15,7 +15,7 @@ import (
 type Create struct {
 	Schema      *txlog.Schema
 	PartitionBy []string // columns of Schema, in the order of the folders
-	// ClusterBy would lay rows out by these columns; it needs a table feature that this release does not write.
+	// ClusterBy names up to ClusterColumnsMax columns that optimize lays rows out by; not together with PartitionBy.
 	ClusterBy  []string
 	Properties map[string]string // delta.md §10; unknown delta. keys are an error
 	Name       string
@@ -149,8 +149,12 @@ func prepareCreate(ctx context.Context, store objectstore.Store, path string, c 
 		return nil, fmt.Errorf("%s: %w", t.URL(), err)
 	}
 	trackRows(sh.properties, o.Log.Rand)
+	by, names, err := sh.clusterBy(c.ClusterBy)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.URL(), err)
+	}
 	protocol, err := txlog.Design{
-		Schema: sh.schema, PartitionBy: sh.partitionBy, Properties: sh.properties, Asked: asked,
+		Schema: sh.schema, PartitionBy: sh.partitionBy, Properties: sh.properties, Asked: asked, Clustered: len(names) > 0,
 	}.NewProtocol()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.URL(), err)
@@ -165,10 +169,13 @@ func prepareCreate(ctx context.Context, store objectstore.Store, path string, c 
 		SchemaString: sh.schema.JSON(), PartitionColumns: orEmpty(sh.partitionBy), CreatedTime: &now,
 		Configuration: sh.properties,
 	}}
+	if len(names) > 0 {
+		ch.first = append(ch.first, by.action())
+	}
 	ch.parameter("isManaged", "false")
 	ch.parameter("description", c.Comment)
 	ch.parameter("partitionBy", jsonText(orEmpty(sh.partitionBy)))
-	ch.parameter("clusterBy", jsonText(orEmpty(c.ClusterBy)))
+	ch.parameter("clusterBy", jsonText(orEmpty(names)))
 	ch.parameter("properties", jsonText(sh.properties))
 	return ch, nil
 }
@@ -179,9 +186,6 @@ func newShape(c Create, physical func(name string) string) (sh shape, asked []st
 	var problems []error
 	if c.Schema == nil || len(c.Schema.Fields) == 0 {
 		return shape{}, nil, fmt.Errorf("%w: a table needs columns", ErrInvalidRequest)
-	}
-	if len(c.ClusterBy) > 0 {
-		problems = append(problems, fmt.Errorf("%w: clustered tables", ErrUnsupported))
 	}
 	request, err := readProperties(c.Properties)
 	if err != nil {
@@ -204,10 +208,14 @@ func newShape(c Create, physical func(name string) string) (sh shape, asked []st
 	if sh.partitionBy, err = checkPartitioning(c.Schema, c.PartitionBy); err != nil {
 		problems = append(problems, err)
 	}
+	by, _, err := sh.clusterBy(c.ClusterBy)
+	if err != nil {
+		problems = append(problems, err)
+	}
 	if err := errors.Join(problems...); err != nil {
 		return shape{}, nil, err
 	}
-	sh.stats = txlog.DefaultStatsColumns(sh.schema, sh.mapping, sh.partitionBy, sh.properties)
+	sh.stats = txlog.DefaultStatsColumns(sh.schema, sh.mapping, sh.partitionBy, sh.properties).WithClustering(by.text())
 	return sh, request.asked, nil
 }
 

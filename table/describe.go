@@ -124,36 +124,13 @@ func (d *Description) columns(s *txlog.Snapshot, schema *txlog.Schema) {
 		}
 		d.Columns = append(d.Columns, c)
 	}
-	if domain, ok := s.Domain("delta.clustering"); ok {
-		d.ClusteringColumns = clusteringColumns(domain.Configuration, schema, s.Mapping())
-	}
-}
-
-// clusteringColumns reads the domain delta.clustering, which names columns physically. Protocol: "Clustered Table".
-func clusteringColumns(configuration string, schema *txlog.Schema, m txlog.ColumnMapping) []string {
-	var c struct {
-		ClusteringColumns [][]string `json:"clusteringColumns"`
-	}
-	if json.Unmarshal([]byte(configuration), &c) != nil {
-		return nil
-	}
-	var out []string
-	for _, path := range c.ClusteringColumns {
-		if len(path) == 0 {
-			continue
+	by, _ := clusteringOf(s)
+	sh := shape{schema: schema, mapping: s.Mapping()}
+	for _, path := range by.Columns {
+		if p, there := sh.logical(path); there {
+			d.ClusteringColumns = append(d.ClusteringColumns, p.String())
 		}
-		name := path[0]
-		for _, f := range schema.Fields {
-			if f.PhysicalName(m) == path[0] {
-				name = f.Name
-			}
-		}
-		for _, inner := range path[1:] {
-			name += "." + inner
-		}
-		out = append(out, name)
 	}
-	return out
 }
 
 func (d *Description) files(s *txlog.Snapshot, schema *txlog.Schema, list bool) {

@@ -81,5 +81,9 @@ func (c *Change) redefine(meta *txlog.Metadata, schema *txlog.Schema, asked []st
 		return err
 	}
 	c.shape.stats = txlog.DefaultStatsColumns(schema, c.shape.mapping, c.shape.partitionBy, c.shape.properties)
-	return nil
+	if c.base != nil {
+		by, _ := c.base.Domain(clusteringDomain)
+		c.shape.stats = c.shape.stats.WithClustering(by.Configuration)
+	}
+	return c.keepsClustering(c.shape)
 }

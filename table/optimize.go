@@ -19,6 +19,8 @@ import (
 //
 // No row changes: every action has dataChange false, so readers of changes see nothing and blind appends never
 // conflict with it.
+//
+// A clustered table is laid out by its clustering columns, along the same curve.
 type Optimize struct {
 	// Where is a SQL condition over partition columns; partitions for which it is not true stay as they are.
 	Where string
@@ -103,6 +105,9 @@ type optimizing struct {
 	o   Optimize
 
 	target int64 // bytes
+	// by are the columns that rows are laid out by: those of the request, or those that the table is clustered by.
+	by        []string
+	clustered bool
 	// staged holds finished groups by signature, so that a second plan can use those whose sources did not change.
 	staged map[string]*stagedGroup
 }
@@ -158,7 +163,7 @@ func (r *optimizing) plan(ctx context.Context, s *txlog.Snapshot) (*optimizePlan
 	if r.target, err = r.targetSize(s); err != nil {
 		return nil, err
 	}
-	p := planOptimize(files, planRules{target: r.target, zorder: r.o.ZOrderBy, full: r.o.Full, maxFiles: r.o.MaxFiles})
+	p := planOptimize(files, planRules{target: r.target, zorder: r.by, full: r.o.Full, maxFiles: r.o.MaxFiles})
 	return p, nil
 }
 
@@ -167,8 +172,17 @@ func (r *optimizing) check(s *txlog.Snapshot) error {
 	if r.o.TargetSize < 0 || r.o.MaxFiles < 0 {
 		return fmt.Errorf("%w: negative TargetSize or MaxFiles", ErrInvalidRequest)
 	}
-	cols, err := zOrderColumns(s, r.o.ZOrderBy)
-	r.o.ZOrderBy = cols
+	cluster, err := clusterColumns(s)
+	if err != nil {
+		return err
+	}
+	r.clustered = len(cluster) > 0
+	if by := r.o.ZOrderBy; !r.clustered {
+		cluster = by
+	} else if len(by) > 0 {
+		return fmt.Errorf("%w: Z-order by %s: the table is clustered by %s", ErrInvalidRequest, strings.Join(by, ", "), strings.Join(cluster, ", "))
+	}
+	r.by, err = zOrderColumns(s, cluster)
 	return err
 }
 
@@ -201,6 +215,11 @@ func (r *optimizing) candidates(ctx context.Context, s *txlog.Snapshot) ([]planF
 		if keep != nil && !keep[key] {
 			continue
 		}
+		if r.clustered { // what another one has laid out is not ours to lay out again
+			if by := files.Add(i).ClusteringProvider; by != "" && by != clusteringProvider {
+				continue
+			}
+		}
 		f := planFile{index: i, path: files.Path(i), size: files.Size(i), modified: files.ModificationTime(i), partition: key}
 		if dv := files.DeletionVector(i); dv != nil {
 			f.vector, f.deleted = vectorID(dv), dv.Cardinality
@@ -210,8 +229,8 @@ func (r *optimizing) candidates(ctx context.Context, s *txlog.Snapshot) ([]planF
 		} else {
 			f.rows = -1
 		}
-		if len(r.o.ZOrderBy) > 0 {
-			f.cube = cubeOf(files.Add(i).Tags, r.o.ZOrderBy)
+		if len(r.by) > 0 {
+			f.cube = cubeOf(files.Add(i).Tags, r.by)
 		}
 		out = append(out, f)
 	}

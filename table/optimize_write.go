@@ -97,7 +97,7 @@ func (r *optimizing) rewrite(ctx context.Context, s *txlog.Snapshot, g planGroup
 
 // write writes the rows of a group, compacted or along the curve.
 func (r *optimizing) write(ctx context.Context, g planGroup, q Query, w Write) ([]WrittenFile, error) {
-	if len(r.o.ZOrderBy) > 0 {
+	if len(r.by) > 0 {
 		return r.writeOrdered(ctx, g, q, w)
 	}
 	// The group was packed to fit one file; new encodings must not cut a small tail off it.
@@ -113,14 +113,18 @@ func (r *optimizing) actions(s *txlog.Snapshot, idx []int, written []WrittenFile
 		out.removes = append(out.removes, removeOf(s.Files().Add(i), now, false))
 	}
 	var tags map[string]string
-	if len(r.o.ZOrderBy) > 0 {
-		tags = cubeTags(r.o.ZOrderBy, clock.NewUUID(r.t.opts.Log.Rand))
+	if len(r.by) > 0 {
+		tags = cubeTags(r.by, clock.NewUUID(r.t.opts.Log.Rand))
+	}
+	provider := ""
+	if r.clustered {
+		provider = clusteringProvider
 	}
 	values := s.Files().Add(idx[0]).PartitionValues
 	for _, f := range written {
 		out.adds = append(out.adds, &txlog.Add{
 			Path: txlog.EncodePath(strings.TrimPrefix(f.Key, r.t.prefix())), PartitionValues: values,
-			Size: f.Size, ModificationTime: now, Stats: f.Stats, Tags: tags,
+			Size: f.Size, ModificationTime: now, Stats: f.Stats, Tags: tags, ClusteringProvider: provider,
 		})
 	}
 }
@@ -181,7 +185,10 @@ func (r *optimizing) parameters() map[string]string {
 	if r.o.Where != "" {
 		predicate = append(predicate, r.o.Where)
 	}
-	p := map[string]string{"predicate": jsonText(predicate), "zOrderBy": jsonText(append([]string{}, r.o.ZOrderBy...))}
+	p := map[string]string{"predicate": jsonText(predicate), "zOrderBy": jsonText(append([]string{}, r.by...))}
+	if r.clustered {
+		p["zOrderBy"], p["clusterBy"] = "[]", p["zOrderBy"]
+	}
 	maps.Copy(p, r.o.Meta.Parameters)
 	return p
 }
@@ -217,7 +224,7 @@ func optimizeMetrics(res *OptimizeResult, added []int64) map[string]string {
 func (r *optimizing) result(s *txlog.Snapshot, p *optimizePlan) *OptimizeResult {
 	res := &OptimizeResult{
 		Table: r.t.URL(), Operation: "OPTIMIZE", VersionBefore: s.Version(), VersionAfter: s.Version(),
-		DryRun: r.o.DryRun, FilesConsidered: p.considered, ZOrderBy: r.o.ZOrderBy, MoreToDo: p.more,
+		DryRun: r.o.DryRun, FilesConsidered: p.considered, ZOrderBy: r.by, MoreToDo: p.more,
 		Groups: make([]OptimizeGroup, 0, len(p.groups)),
 	}
 	schema, err := s.Schema()
@@ -235,7 +242,7 @@ func (r *optimizing) result(s *txlog.Snapshot, p *optimizePlan) *OptimizeResult 
 				res.DeletionVectorsRemoved++
 			}
 		}
-		if len(r.o.ZOrderBy) > 0 {
+		if len(r.by) > 0 {
 			one.FilesAdded = max(1, int((one.BytesAdded+target-1)/target))
 		}
 		if n := g.liveRows(); n > 0 {

@@ -23,9 +23,10 @@ func shapeOf(s *txlog.Snapshot) (shape, error) {
 	if err != nil {
 		return shape{}, err
 	}
+	by, _ := s.Domain(clusteringDomain)
 	return shape{
 		schema: schema, mapping: s.Mapping(), partitionBy: partitionNames(schema, s.PartitionColumns()),
-		properties: s.Metadata().Configuration, stats: s.StatsColumns(),
+		properties: s.Metadata().Configuration, stats: s.StatsColumns().WithClustering(by.Configuration),
 	}, nil
 }
 

@@ -42,25 +42,23 @@ func zOrderColumns(s *txlog.Snapshot, names []string) ([]string, error) {
 	if len(names) > ZOrderColumnsMax {
 		return nil, fmt.Errorf("%w: Z-order by %d columns, at most %d", ErrInvalidRequest, len(names), ZOrderColumnsMax)
 	}
-	schema, err := s.Schema()
+	sh, err := shapeOf(s)
 	if err != nil {
 		return nil, err
 	}
-	stats := s.StatsColumns()
-	partitioned := partitionNames(schema, s.PartitionColumns())
 	var out []string
 	for _, name := range names {
-		f, err := schema.Lookup(name)
+		f, err := sh.schema.Lookup(name)
 		if err != nil {
 			return nil, fmt.Errorf("%w: Z-order by %q: %w", ErrInvalidRequest, name, err)
 		}
 		why := ""
 		switch {
-		case slices.Contains(partitioned, f.Name):
+		case sh.partitioned(f.Name):
 			why = "is a partition column, so every file holds one value of it"
 		case slices.Contains(out, f.Name):
 			why = "is named twice"
-		case !hasBounds(f.Type.Kind) || !stats.Has([]string{f.PhysicalName(s.Mapping())}):
+		case !hasBounds(f.Type.Kind) || !sh.stats.Has([]string{f.PhysicalName(sh.mapping)}):
 			why = "has no minimum and maximum in the statistics (see delta.dataSkippingStatsColumns), so its order leaves no file out"
 		}
 		if why != "" {
@@ -99,7 +97,7 @@ func (r *optimizing) writeOrdered(ctx context.Context, g planGroup, q Query, w W
 	}
 	pieces := (size + r.target - 1) / r.target
 	if rows <= 0 || pieces <= 1 || rows/pieces > zOrderCutRows {
-		q.SQL = zOrderSQL(w.Schema, r.o.ZOrderBy, "")
+		q.SQL = zOrderSQL(w.Schema, r.by, "")
 		return r.eng.Write(ctx, q, w)
 	}
 	numbered, err := txlog.NewSchema(append(slices.Clone(w.Schema.Fields), txlog.Field{
@@ -108,7 +106,7 @@ func (r *optimizing) writeOrdered(ctx context.Context, g planGroup, q Query, w W
 	if err != nil {
 		return nil, err
 	}
-	q.SQL = zOrderSQL(w.Schema, r.o.ZOrderBy, ", row_number() OVER () AS "+zOrderNumber)
+	q.SQL = zOrderSQL(w.Schema, r.by, ", row_number() OVER () AS "+zOrderNumber)
 	sorted, err := r.eng.Write(ctx, q, Write{Schema: numbered, Ordered: true, Codec: scratchCodec})
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func features() []feature {
 		{name: FeatureDomainMetadata, read: true, write: true},
 		{name: FeatureRowTracking, read: true, write: true},
 		{name: FeatureInCommitTimestamp, read: true, write: true},
-		{name: FeatureClustering, read: true},
+		{name: FeatureClustering, read: true, write: true},
 		{name: FeatureTypeWidening, readerWrite: true, read: true, write: true},
 		{name: FeatureVacuumProtocolCheck, readerWrite: true, read: true, write: true},
 		{name: FeatureVariantType, readerWrite: true, read: true, write: true},

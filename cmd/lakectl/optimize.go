@@ -30,13 +30,13 @@ No row changes. Old files stay for time travel until vacuum removes them.`,
 			if o.TargetSize, err = parseSize("target-size", target); err != nil {
 				return err
 			}
-			if o.Full && len(o.ZOrderBy) == 0 {
-				return usagef("--full has no effect without --zorder-by")
-			}
 			defer a.term.Progress(ctx, a.clock, "optimizing "+args[0], nil)()
 			w, t, err := a.writeTable(ctx, args[0])
 			if err != nil {
 				return err
+			}
+			if o.Full && len(o.ZOrderBy) == 0 && !t.Clustered() {
+				return usagef("--full has no effect without --zorder-by on a table that is not clustered")
 			}
 			engine, err := a.sqlEngine(ctx)
 			if err != nil {
