@@ -15,12 +15,8 @@ import (
 // file instead of giving the old one a deletion vector: beyond it every later read pays more than the copy costs.
 const DefaultRewriteShare = 0.5
 
-// stage writes the rows of q into the table's folder.
-func (c *Change) stage(ctx context.Context, eng Engine, q Query) ([]WrittenFile, error) {
-	return c.stageAs(ctx, eng, q, c.shape.schema)
-}
-
-// stageAs writes the rows of q, which have the columns of schema: those of the table, and hidden ones.
+// stageAs writes the rows of q into the table's folder. They have the columns of schema: those of the table, and hidden
+// ones.
 func (c *Change) stageAs(ctx context.Context, eng Engine, q Query, schema *txlog.Schema) ([]WrittenFile, error) {
 	w, err := c.shape.write(c.t)
 	if err != nil {
