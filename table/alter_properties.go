@@ -78,6 +78,11 @@ func (x *alteration) checkSet(set map[string]string) error {
 			}
 		}
 	}
+	// Files that are there lack partition columns or ids that Iceberg readers need.
+	now := shape{properties: x.meta.Configuration}
+	if before := (shape{properties: x.base.Metadata().Configuration}); now.iceberg() && !before.iceberg() && x.base.Files().Len() > 0 {
+		return fmt.Errorf("%w: compatibility with Iceberg is for tables without files: make a new one with the property", ErrUnsupported)
+	}
 	return checkRetention(x.meta.Configuration)
 }
 

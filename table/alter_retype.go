@@ -43,7 +43,7 @@ func (x *alteration) retype(p schemaedit.Path, ch ChangeColumn) error {
 
 // mayWiden tells whether this table may turn one type into another one.
 func (x *alteration) mayWiden(from, to *txlog.DataType) error {
-	iceberg := boolProperty(x.meta.Configuration, propIcebergV1) || boolProperty(x.meta.Configuration, propIcebergV2)
+	iceberg := x.shape().iceberg()
 	switch {
 	case from.Kind == txlog.KindVoid:
 		return nil

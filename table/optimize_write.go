@@ -304,11 +304,8 @@ func (t *Table) rewriteInto(s *txlog.Snapshot, g planGroup) (Write, error) {
 			data = append(data, f)
 		}
 	}
-	for _, version := range []string{"V1", "V2"} {
-		if strings.EqualFold(sh.properties["delta.enableIcebergCompat"+version], "true") {
-			data = append(data, tail...)
-			break
-		}
+	if sh.iceberg() {
+		data = append(data, tail...)
 	}
 	if w.Schema, err = txlog.NewSchema(append(data, sh.rowIDs().columns()...)...); err != nil {
 		return Write{}, err

@@ -50,6 +50,7 @@ func (sh shape) write(t *Table) (Write, error) {
 	w := Write{
 		Store: t.Store(), Prefix: t.prefix(), Schema: sh.schema, Mapping: sh.mapping, PartitionBy: sh.partitionBy,
 		Codec: sh.properties[propCodec], Stats: sh.stats,
+		KeepPartitionColumns: sh.iceberg(),
 	}
 	if text := sh.properties[propTargetFileSize]; text != "" {
 		size, err := parseSize(text)
@@ -59,6 +60,11 @@ func (sh shape) write(t *Table) (Write, error) {
 		w.TargetFileSize = size
 	}
 	return w, nil
+}
+
+// iceberg tells whether data files must make sense to readers of Iceberg tables.
+func (sh shape) iceberg() bool {
+	return boolProperty(sh.properties, propIcebergV1) || boolProperty(sh.properties, propIcebergV2)
 }
 
 // prefix is the folder of the table's objects, with its slash.

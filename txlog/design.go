@@ -130,7 +130,7 @@ func (d Design) Upgrade(p *Protocol) (*Protocol, error) {
 	if err := up.checkWritable(); err != nil {
 		return nil, err
 	}
-	return up, nil
+	return up, featureError(true, icebergRefusals(up, &Metadata{Configuration: d.Properties}, d.Schema))
 }
 
 // check refuses what no protocol makes writable for us.

@@ -23,7 +23,7 @@ func TestProtocolRules(t *testing.T) {
 		{name: "reader 99", p: Protocol{MinReaderVersion: 99, MinWriterVersion: 7}, read: ErrUnsupportedFeature, write: ErrUnsupportedFeature, names: "minReaderVersion 99"},
 		{name: "writer 8", p: Protocol{MinReaderVersion: 1, MinWriterVersion: 8}, write: ErrUnsupportedFeature, names: "minWriterVersion 8"},
 		{name: "unknown to readers", p: Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{"b", "a"}, WriterFeatures: []string{"a", "b", "c"}}, read: ErrUnsupportedFeature, write: ErrUnsupportedFeature, names: "a, b"},
-		{name: "unknown to writers", p: Protocol{MinReaderVersion: 1, MinWriterVersion: 7, WriterFeatures: []string{"z", "clustering", "icebergCompatV2"}}, write: ErrUnsupportedFeature, names: "icebergCompatV2, z"},
+		{name: "unknown to writers", p: Protocol{MinReaderVersion: 1, MinWriterVersion: 7, WriterFeatures: []string{"z", "clustering", "icebergCompatV3"}}, write: ErrUnsupportedFeature, names: "icebergCompatV3, z"},
 		{name: "catalog", p: Protocol{MinReaderVersion: 3, MinWriterVersion: 7, ReaderFeatures: []string{"catalogManaged"}, WriterFeatures: []string{"catalogManaged"}}, read: ErrUnsupportedFeature, write: ErrUnsupportedFeature, names: "the catalog's own client"},
 		{name: "(3,2)", p: Protocol{MinReaderVersion: 3, MinWriterVersion: 2}, read: ErrInvalidProtocol, write: ErrInvalidProtocol},
 		{name: "3 without a list", p: Protocol{MinReaderVersion: 3, MinWriterVersion: 7, WriterFeatures: []string{}}, read: ErrInvalidProtocol, write: ErrInvalidProtocol},

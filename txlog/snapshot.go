@@ -168,7 +168,7 @@ func (s *Snapshot) CheckWritable() error {
 	if err := s.schema.CheckKnown(); err != nil {
 		return err
 	}
-	return featureError(true, activeRefusals(s.metadata, s.schema))
+	return featureError(true, slices.Concat(activeRefusals(s.metadata, s.schema), icebergRefusals(s.protocol, s.metadata, s.schema)))
 }
 
 // StatsColumns says which columns of the table get statistics.
