@@ -16,8 +16,8 @@ const sidecarActions = 100_000
 // an object with a unique name. Sidecars come first, and the object that names them last: whoever finds it finds them.
 //
 // Clients that do not know V2 look for classic names alone. The first checkpoint of a table has a copy under such a name,
-// and log clean-up makes one before it takes the commits away (see Log.keepClassic), so that they find a protocol that
-// they refuse.
+// and log clean-up writes one, with everything inline, before it takes the commits away (see Log.keepClassic), so that they
+// find a protocol that they refuse.
 //
 // Protocol: "V2 Spec", "Sidecar Files".
 func (w *checkpointWriter) writeV2(ctx context.Context, h *hintOf) error {
@@ -90,26 +90,21 @@ func (l *Log) putUnique(ctx context.Context, key string, body []byte) (modified 
 	return info.Modified.UnixMilli(), err
 }
 
-// keepClassic makes sure that the checkpoint with which the log will begin has a classic name as well. s is that version.
-func (l *Log) keepClassic(ctx context.Context, g *listing, keep *checkpointFiles, s *Snapshot) error {
+// keepClassic makes sure that the checkpoint with which the log will begin has a classic name as well. s is that version,
+// as it was read: bytes that were copied unread could be damaged, and nobody would look before they are needed.
+func (l *Log) keepClassic(ctx context.Context, g *listing, s *Snapshot) error {
 	for _, c := range g.checkpoints {
-		if c.version == keep.version && (c.kind == checkpointClassic || c.kind == checkpointParts) {
+		if c.version == s.version && (c.kind == checkpointClassic || c.kind == checkpointParts) {
 			return nil
 		}
 	}
 	w := newCheckpointWriter(s)
-	var body []byte
-	var err error
-	if keep.kind == checkpointUUIDParquet {
-		body, _, err = l.readObject(ctx, keep.objects[0].Key, "checkpoint_bytes")
-	} else {
-		body, err = w.write() // as Parquet, with everything inline: the classic name has no JSON
-	}
+	body, err := w.write()
 	if err == nil {
 		err = w.putClassic(ctx, body)
 	}
 	if err != nil {
-		return fmt.Errorf("write checkpoint %d under its classic name: %w", keep.version, err)
+		return fmt.Errorf("write checkpoint %d under its classic name: %w", s.version, err)
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func (l *Log) cleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
 	if doomed := tl.listing.below(keep.version, old); len(doomed) > 0 {
 		first, err := l.checkCarries(ctx, tl.listing, keep)
 		if err == nil && first.protocol.Supports(FeatureV2Checkpoint) {
-			err = l.keepClassic(ctx, tl.listing, keep, first)
+			err = l.keepClassic(ctx, tl.listing, first)
 		}
 		if err == nil {
 			err = l.deleteOldest(ctx, doomed, done)

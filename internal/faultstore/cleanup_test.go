@@ -28,9 +28,20 @@ func (s monthsLater) Head(ctx context.Context, key string) (objectstore.Info, er
 const cleanedFrom = 6
 
 // TestR4CleanUp sweeps the clean-up of a log: wherever it fails, the newest version and all from the checkpoint on read as
-// before, an older one is whole or gone, and the next clean-up ends the work.
+// before, an older one is whole or gone, and the next clean-up ends the work. With sidecars it also gives the checkpoint
+// that it leaves at the beginning a classic name, and takes the sidecars of those that it deletes.
 func TestR4CleanUp(t *testing.T) {
-	check := ledger.Open(t, "R4 clean-up", 40)
+	check := ledger.Open(t, "R4 clean-up", 90)
+	for name, properties := range map[string]map[string]string{"classic": nil, "v2": v2Policy()} {
+		t.Run(name, func(t *testing.T) {
+			c := sweepCleanUp(t, everySecond(properties))
+			check.Count, check.Failed = check.Count+c.Runs, check.Failed+c.Failed
+		})
+	}
+}
+
+func sweepCleanUp(t *testing.T, properties map[string]string) faultstore.Counts {
+	t.Helper()
 	do := func(seed uint64) func(context.Context, objectstore.Store) error {
 		return func(ctx context.Context, s objectstore.Store) error {
 			l := logops.Open(monthsLater{s}, seed)
@@ -45,11 +56,11 @@ func TestR4CleanUp(t *testing.T) {
 			return err
 		}
 	}
-	c := faultstore.Sweep(t, faultstore.Subject{
+	return faultstore.Sweep(t, faultstore.Subject{
 		Name: "clean-up", Harmless: true, Do: do(1), Again: do(2),
 		Prepare: func(ctx context.Context, s objectstore.Store) error {
 			l := logops.Open(s, 99)
-			x, err := logops.CreateWith(l, map[string]string{"delta.checkpointInterval": "2"})
+			x, err := logops.CreateWith(l, properties)
 			if err != nil {
 				return err
 			}
@@ -85,5 +96,4 @@ func TestR4CleanUp(t *testing.T) {
 			return b.String(), nil
 		},
 	})
-	check.Count, check.Failed = c.Runs, c.Failed
 }

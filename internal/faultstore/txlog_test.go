@@ -114,7 +114,8 @@ func TestR4Log(t *testing.T) {
 	s.Once = true
 	sweep(s)
 	sweep(ofLog(t, logops.WithHistory, "append to an old snapshot", appendLate))
-	sweep(dueCheckpoint(t))
+	sweep(dueCheckpoint(t, nil))
+	sweep(dueCheckpoint(t, v2Policy()))
 	sweep(vectors(t))
 	check.Count, check.Failed = all.Runs, all.Failed
 	t.Logf("R4: %v", all)
@@ -134,15 +135,15 @@ func appendLate(ctx context.Context, l *txlog.Log, r *logops.Report) {
 
 // dueCheckpoint appends the version at which the table wants a checkpoint: nothing after the commit point may turn the
 // append into an error.
-func dueCheckpoint(t *testing.T) faultstore.Subject {
+func dueCheckpoint(t *testing.T, properties map[string]string) faultstore.Subject {
 	t.Helper()
-	s := ofLog(t, logops.EmptyFolder, "append with the checkpoint that is due", func(ctx context.Context, l *txlog.Log, r *logops.Report) {
+	s := ofLog(t, logops.EmptyFolder, fmt.Sprintf("append with the checkpoint that is due %v", properties), func(ctx context.Context, l *txlog.Log, r *logops.Report) {
 		r.Err = logops.AppendOnce(ctx, l, "w", 2)
 	})
 	s.Once = true
 	s.Prepare = func(ctx context.Context, store objectstore.Store) error {
 		l := logops.Open(store, 99)
-		x, err := logops.CreateWith(l, map[string]string{"delta.checkpointInterval": "2"})
+		x, err := logops.CreateWith(l, everySecond(properties))
 		if err != nil {
 			return err
 		}
@@ -152,6 +153,16 @@ func dueCheckpoint(t *testing.T) faultstore.Subject {
 		return logops.AppendOnce(ctx, l, "w", 1)
 	}
 	return s
+}
+
+// v2Policy asks for checkpoints with sidecars.
+func v2Policy() map[string]string { return map[string]string{"delta.checkpointPolicy": "v2"} }
+
+// everySecond asks for a checkpoint at every second version.
+func everySecond(properties map[string]string) map[string]string {
+	out := map[string]string{"delta.checkpointInterval": "2"}
+	maps.Copy(out, properties)
+	return out
 }
 
 // vectors deletes rows by a deletion vector: a file beside the log, then a commit that names it.
