@@ -38,6 +38,7 @@ const (
 	CheckpointKeepsFile FindingClass = "checkpoint-keeps-file"
 	CheckpointDiffers   FindingClass = "checkpoint-differs"
 	CheckpointPartGone  FindingClass = "checkpoint-part-missing"
+	CompactionDiffers   FindingClass = "compaction-differs"
 	HintAstray          FindingClass = "hint-astray"
 	ChecksumDiffers     FindingClass = "checksum-differs"
 	ChecksumUnreadable  FindingClass = "checksum-unreadable"
@@ -142,7 +143,7 @@ func check(ctx context.Context, log *txlog.Log, url string, o Options, f Fsck) (
 		report: &FsckReport{Table: url, Version: -1, Deep: f.Deep, Findings: []Finding{}},
 	}
 	for _, step := range []func(context.Context) error{
-		c.listLog, c.commits, c.latest, c.state, c.checkpoints, c.hint, c.checksum, c.files, c.feed, c.rows, c.rules,
+		c.listLog, c.commits, c.latest, c.state, c.checkpoints, c.compactions, c.hint, c.checksum, c.files, c.feed, c.rows, c.rules,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("fsck %s: %w", url, err)
@@ -217,6 +218,8 @@ func findingAdvice(class FindingClass) (FindingLevel, string) {
 		return Damage, "readers see the checkpoint instead of the commits; delete it as long as all commits below it are there; a later commit writes a new one"
 	case CheckpointPartGone:
 		return Warning, "readers ignore it; delete its parts, a later commit writes a new one"
+	case CompactionDiffers:
+		return Damage, "readers may take the compaction instead of its commits; delete it, nobody needs it as long as they are there"
 	case HintAstray:
 		return Warning, "readers list the log instead; the next checkpoint repairs it"
 	case ChecksumDiffers:

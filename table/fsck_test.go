@@ -113,6 +113,16 @@ func TestFsckFindsPlants(t *testing.T) {
 		}, false, table.VersionMissing, []table.FindingClass{table.LogUnreadable, table.HintAstray}},
 		{"commit cut short", nil, func(w *wreck) { w.edit(commitName(5), func(b []byte) []byte { return b[:len(b)/2] }) }, false, table.CommitDamaged, []table.FindingClass{table.LogUnreadable}},
 		{"commit not JSON", nil, func(w *wreck) { w.edit(commitName(2), func([]byte) []byte { return []byte("\x1f\x8b gzip") }) }, false, table.CommitDamaged, nil},
+		{"compaction lacks a file", nil, func(w *wreck) {
+			if err := w.tab.Log().Compact(w.t.Context(), 4, 5); err != nil {
+				w.t.Fatal(err)
+			}
+			w.edit("_delta_log/00000000000000000004.00000000000000000005.compacted.json", func(b []byte) []byte {
+				lines := strings.SplitAfter(string(b), "\n")
+				last := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, `{"add"`) })
+				return []byte(strings.Join(slices.Delete(lines, last, last+1), ""))
+			})
+		}, false, table.CompactionDiffers, nil},
 		{"no protocol", nil, func(w *wreck) {
 			w.remove(checkpoint3)
 			w.replace(commitName(0), `{"protocol":`, `{"was":`)

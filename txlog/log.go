@@ -29,6 +29,9 @@ type Options struct {
 	Limits     limits.Limits // fields of zero mean the default
 	Logger     *slog.Logger  // nil: silent
 	EngineInfo string        // for commitInfo; "" is "lakectl"
+
+	// CompactEvery n writes a log compaction after each n commits, for readers of others that use them; 0 and 1 write none.
+	CompactEvery int
 }
 
 // New returns the log of the table at root, a key prefix of the store: "silver/orders", "" for the store's root.

@@ -396,7 +396,7 @@ func (t *Transaction) blind() bool {
 	return adds
 }
 
-// afterCommit does what follows a commit and may fail without harm: the version checksum, the checkpoint that is due,
+// afterCommit does what follows a commit and may fail without harm: the version checksum, a compaction, the checkpoint that is due,
 // and the clean-up after it.
 func (l *Log) afterCommit(ctx context.Context, sent attempt, done *Committed) (warnings []error) {
 	if ctx.Err() != nil {
@@ -410,6 +410,11 @@ func (l *Log) afterCommit(ctx context.Context, sent attempt, done *Committed) (w
 	}()
 	if err := l.writeChecksum(ctx, v, sent.base, sent.info, sent.actions); err != nil {
 		warnings = append(warnings, err)
+	}
+	if n := Version(l.options.CompactEvery); n > 1 && (v+1)%n == 0 {
+		if err := l.Compact(ctx, v+1-n, v); err != nil {
+			warnings = append(warnings, err)
+		}
 	}
 	if sent.base == nil || v%checkpointInterval(sent.base.metadata.Configuration) != 0 {
 		return warnings
