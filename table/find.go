@@ -90,8 +90,15 @@ func (c *Change) findPartitions(ctx context.Context, eng Engine, ref TableRef, w
 	for n, f := range columns {
 		names[n] = QuoteIdent(f.Name)
 	}
-	rows, err := eng.Query(ctx, Query{TimeZone: zone, SQL: "SELECT CAST(t._lake_partition AS BIGINT) FROM (VALUES " +
-		strings.Join(values, ", ") + ") AS t(_lake_partition, " + strings.Join(names, ", ") + ") WHERE " + enclosed(where)})
+	// The condition may name other columns where they do not matter, as in day <> NULL.
+	others := ""
+	for _, f := range c.shape.schema.Fields {
+		if !c.shape.partitioned(f.Name) {
+			others += ", " + castTo("NULL", f.Type) + " AS " + QuoteIdent(f.Name)
+		}
+	}
+	rows, err := eng.Query(ctx, Query{TimeZone: zone, SQL: "SELECT CAST(t._lake_partition AS BIGINT) FROM (SELECT *" + others + " FROM (VALUES " +
+		strings.Join(values, ", ") + ") AS v(_lake_partition, " + strings.Join(names, ", ") + ")) AS t WHERE " + enclosed(where)})
 	if err != nil {
 		return nil, false, fmt.Errorf("find partitions: %w", err)
 	}
