@@ -80,7 +80,7 @@ func newWorld(ctx context.Context, o options, p *predicates, dir string) (*world
 		return nil, err
 	}
 	w.tab, err = table.CreateTable(ctx, w.store, tablePath, table.Create{
-		Schema: schema, PartitionBy: o.partition, Properties: o.properties(),
+		Schema: schema, PartitionBy: o.partition, Properties: o.properties(), Constraints: o.constraints(),
 	}, w.tableOptions())
 	if err != nil {
 		return nil, err
