@@ -25,7 +25,7 @@ import (
 type scale struct{ runs, steps, options int }
 
 func scaleOf(text string) (scale, error) {
-	s := scale{2, 6, 3}
+	s := scale{6, 12, 3}
 	if text == "" {
 		return s, nil
 	}
