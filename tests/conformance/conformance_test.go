@@ -245,8 +245,20 @@ func checkSound(t *testing.T, eng table.Engine, dir string) {
 		return
 	}
 	for _, f := range report.Findings {
+		if says := beyondUs(dir); f.Class == table.RuleUnchecked && says != "" && strings.Contains(f.String(), says) {
+			continue
+		}
 		t.Errorf("fsck: %v", f)
 	}
+}
+
+// beyondUs is the rule of a table that cannot be evaluated here, so that its rows are read and not written: Spark
+// itself allows no generated column that is another value each time. "" for any other table.
+func beyondUs(dir string) string {
+	if filepath.Base(filepath.Dir(dir)) == "generated_columns" {
+		return "CAST(now() AS DATE)"
+	}
+	return ""
 }
 
 // appendRowsMax is the largest table that checkAppend reads twice more.
@@ -273,7 +285,14 @@ func checkAppend(t *testing.T, eng table.Engine, dir string) {
 		t.Fatal(err)
 	}
 	one := table.Query{SQL: "SELECT * FROM t LIMIT 1", Relations: map[string]table.Relation{"t": rel}}
-	if _, err := tab.Append(t.Context(), eng, table.Append{Source: one}); err != nil {
+	_, err = tab.Append(t.Context(), eng, table.Append{Source: one})
+	if says := beyondUs(dir); says != "" {
+		if !errors.Is(err, txlog.ErrUnsupportedFeature) || !strings.Contains(err.Error(), says) {
+			t.Errorf("append: %v, want a refusal that names %s", err, says)
+		}
+		return
+	}
+	if err != nil {
 		t.Errorf("append: %v", err)
 		return
 	}
