@@ -11,7 +11,7 @@ SLICE    ?= 60
 RELIABILITY_OUT ?= reliability.jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: run test check lint bench bench-append conformance interop reliability reliability-long reliability-page mutants help minio build
+.PHONY: run test check lint bench bench-append conformance interop interop-peers interop-page reliability reliability-long reliability-page mutants help minio build
 
 run: build ## real flights become bronze, silver and gold tables in ./.lake/flights
 	@BIN="$(CURDIR)/$(BIN)" LAKE="$(LAKE)" bash tools/run-example.sh
@@ -51,6 +51,12 @@ conformance: ## tables of other engines, read row by row (LAKE_CONFORMANCE_DIR)
 
 interop: ## delta-rs reads every table of the example and appends to one, which we read
 	bash tests/interop/run.sh
+
+interop-peers: ## Spark, delta-rs, Polars and DuckDB read what we write, we read what they write; ONLY=text runs some cases
+	bash tests/interop/run-peers.sh
+
+interop-page: ## docs/format-coverage.md from a run of make interop-peers
+	PAGE=docs/format-coverage.md bash tests/interop/run-peers.sh
 
 reliability: ## every check of docs/reliability.md with its count, about 450 s on two quiet cores; RELIABILITY_OUT keeps counts
 	$(GO) run ./internal/robustness/programme pull -out $(RELIABILITY_OUT)
