@@ -51,7 +51,7 @@ func checks(root string) ([]check, error) {
 		{id: "R4", what: "8 faults at every store call, operations of a table", pkg: "./internal/robustness/tables", run: "R4"},
 		{
 			id: "R5", what: "rows in memory against the table, several option sets", pkg: "./internal/refmodel", run: "^TestR5$",
-			pull: []string{"LAKE_R5=75,50,3"}, long: []string{"LAKE_R5=100,100,4"}, always: true,
+			pull: []string{"LAKE_R5=100,50,3"}, long: []string{"LAKE_R5=100,100,4"}, always: true,
 		},
 		{id: "R6", what: "processes on MinIO, killed, behind the fault proxy", pkg: "./internal/robustness/workload", run: "^TestR6$", long: []string{}, always: true},
 		{id: "R6", what: "many processes append to one table on MinIO", pkg: "./internal/robustness/appenders", run: "^TestAppenders$", long: []string{}, always: true},
