@@ -53,7 +53,7 @@ func ParsePartition(t *DataType, text string) (Literal, error) {
 		return bad()
 	case KindDecimal:
 		r, ok := parseDecimal(text)
-		if !ok {
+		if !ok || !wholeFits(t, r) {
 			return bad()
 		}
 		return Literal{Kind: KindDecimal, Rat: r}, nil
@@ -96,7 +96,7 @@ func PartitionText(t *DataType, v any) (string, error) {
 		return floatText(t, l.Float), nil
 	case KindDecimal:
 		d, exact := decimalOf(l.Rat, t.Scale)
-		if !exact {
+		if !exact || !wholeFits(t, l.Rat) {
 			return "", fmt.Errorf("partition value %s is no %s", clip(l.Rat.RatString()), t.SQL())
 		}
 		return d.String(), nil
@@ -176,6 +176,11 @@ func comparableKind(k Kind) Kind {
 		return k
 	}
 	return KindUnknown
+}
+
+// wholeFits tells whether the digits before the point are no more than a decimal type has.
+func wholeFits(t *DataType, r *big.Rat) bool {
+	return new(big.Rat).Abs(r).Cmp(new(big.Rat).SetInt(tenTo(t.Precision-t.Scale))) < 0
 }
 
 func wholeRange(k Kind) (low, high int64) {
