@@ -73,9 +73,14 @@ func decodeBulk(body io.Reader, bound limits.Limits) (*bulk, error) {
 	}
 	var rest []byte
 	var failed error
+	var actions int64
 	for last := false; !last && failed == nil; {
 		var text []byte
 		text, rest, last, failed = nextPiece(in, rest, bound.LogLineBytes)
+		actions += actionLines(text)
+		if failed == nil {
+			failed = bound.Check("actions_per_commit", actions)
+		}
 		if len(text) > 0 {
 			p := &bulkPiece{text: text}
 			out.pieces = append(out.pieces, p)
@@ -84,30 +89,64 @@ func decodeBulk(body io.Reader, bound limits.Limits) (*bulk, error) {
 	}
 	close(work)
 	wg.Wait()
-	return out, errorOf(out, failed, bound)
+	return out, errorOf(out, failed)
 }
 
 // errorOf is the first thing that is wrong, in the order of the file. A read that broke off is all that is wrong.
-func errorOf(b *bulk, read error, bound limits.Limits) error {
+func errorOf(b *bulk, read error) error {
 	var over *limits.Error
 	if read != nil && !errors.As(read, &over) {
 		return read
 	}
-	lines, actions := 0, 0
+	lines := 0
 	for _, p := range b.pieces {
 		if p.err != nil {
 			return fmt.Errorf("line %d: %w", lines+p.failed, p.err)
 		}
 		lines += p.lines
-		actions += p.adds.files.Len() + len(p.other)
-		if err := bound.Check("actions_per_commit", int64(actions)); err != nil {
-			return err
-		}
 	}
-	if read != nil {
+	if over != nil && over.Limit == "log_line_bytes" {
 		return fmt.Errorf("line %d: %w", lines+1, read)
 	}
-	return nil
+	return read
+}
+
+// actionLines counts the lines that hold an action, known or not, before any of them is decoded: a commit over the limit
+// costs its text and no more.
+func actionLines(text []byte) int64 {
+	var n int64
+	for line := range bytes.Lines(text) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !bytes.HasPrefix(line, []byte(`{"commitInfo"`)) {
+			n++
+		}
+	}
+	return n
+}
+
+// countedText is a large commit that is to be decoded action by action, read whole and counted first. Each piece is let
+// go once it was read.
+func countedText(body io.Reader, bound limits.Limits) (io.Reader, error) {
+	in := io.LimitReader(body, bound.CommitBytes)
+	var pieces []io.Reader
+	var rest []byte
+	var actions int64
+	for last := false; !last; {
+		var text []byte
+		var err error
+		if text, rest, last, err = nextPiece(in, rest, bound.LogLineBytes); err != nil {
+			return nil, err
+		}
+		actions += actionLines(text)
+		if err := bound.Check("actions_per_commit", actions); err != nil {
+			return nil, err
+		}
+		if len(bytes.TrimSpace(text)) > 0 {
+			pieces = append(pieces, bytes.NewReader(text))
+		} else {
+			pieces = append(pieces, strings.NewReader("\n")) // a commit of nothing but space is damage, and is told as such
+		}
+	}
+	return io.MultiReader(pieces...), nil
 }
 
 // nextPiece reads some whole lines; what follows them is the beginning of the next piece.
@@ -129,7 +168,8 @@ func nextPiece(in io.Reader, rest []byte, lineMost int64) (text, next []byte, la
 		if int64(len(buf)) > lineMost {
 			return nil, nil, true, limits.Over("log_line_bytes", int64(len(buf)), lineMost)
 		}
-		buf = append(make([]byte, 0, 2*cap(buf)), buf...)
+		most := max(int64(len(buf))+1, min(2*int64(cap(buf)), lineMost+1))
+		buf = append(make([]byte, 0, most), buf...)
 	}
 }
 

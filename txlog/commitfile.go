@@ -76,8 +76,13 @@ func (l *Log) readDecoded(ctx context.Context, v Version, key string, bulkFrom i
 // commitOf decodes a commit, or a compaction, which alone may be empty.
 func (l *Log) commitOf(v Version, body io.Reader, info objectstore.Info, compaction, inBulk bool) (*Commit, error) {
 	c := &Commit{Version: v, Timestamp: info.Modified.UTC(), date: info.Date, etag: info.ETag, modified: info.Modified}
-	text := &blank{in: body, written: inBulk}
 	var err error
+	if !inBulk && info.Size >= bulkLeast {
+		if body, err = countedText(body, l.options.Limits); err != nil {
+			return nil, err
+		}
+	}
+	text := &blank{in: body, written: inBulk}
 	if inBulk {
 		c.bulk, err = decodeBulk(text, l.options.Limits)
 	} else {
