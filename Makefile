@@ -49,10 +49,11 @@ bench-append: ## 64 processes append to one table on MinIO for a minute, beside 
 conformance: ## tables of other engines, read row by row (LAKE_CONFORMANCE_DIR)
 	$(GO) test -count=1 -timeout 20m -v ./tests/conformance/...
 
-interop: ## delta-rs reads every table of the example and appends to one, which we read
+interop: ## delta-rs over the example's tables; then Spark, delta-rs, Polars and DuckDB over the cases, both directions
 	bash tests/interop/run.sh
+	bash tests/interop/run-peers.sh
 
-interop-peers: ## Spark, delta-rs, Polars and DuckDB read what we write, we read what they write; ONLY=text runs some cases
+interop-peers: ## the second half of interop, by itself; ONLY=text runs some cases
 	bash tests/interop/run-peers.sh
 
 interop-page: ## docs/format-coverage.md from a run of make interop-peers
