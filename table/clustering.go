@@ -122,9 +122,7 @@ func (c *Change) keepsClustering(sh shape) error {
 	return nil
 }
 
-// clusterColumns are the columns that a layout of a clustered table follows; none where it is not clustered.
-//
-// Errors: ErrUnsupported for a column inside a struct.
+// clusterColumns are the columns that a layout of a clustered table follows, by name; none where it is not clustered.
 func clusterColumns(s *txlog.Snapshot) ([]string, error) {
 	by, clustered := clusteringOf(s)
 	if !clustered || len(by.Columns) == 0 {
@@ -140,10 +138,7 @@ func clusterColumns(s *txlog.Snapshot) ([]string, error) {
 		if !there {
 			return nil, fmt.Errorf("%w: domain %s: no column %s", txlog.ErrCorruptLog, clusteringDomain, clip(strings.Join(path, ".")))
 		}
-		if len(p) > 1 {
-			return nil, fmt.Errorf("%w: optimize of a table that is clustered by %s, a field of a struct", ErrUnsupported, p)
-		}
-		names = append(names, p[0])
+		names = append(names, orderColumn(p).name())
 	}
 	return names, nil
 }

@@ -24,8 +24,8 @@ import (
 type Optimize struct {
 	// Where is a SQL condition over partition columns; partitions for which it is not true stay as they are.
 	Where string
-	// ZOrderBy names up to ZOrderColumnsMax columns. Partition columns and columns without statistics are an error:
-	// ordering by them could never leave a file out.
+	// ZOrderBy names up to ZOrderColumnsMax columns, or fields inside of structs as a.b. Partition columns and columns
+	// without statistics are an error: ordering by them could never leave a file out.
 	ZOrderBy []string
 	// Full also lays out again the partitions that an earlier run has put in the same Z-order.
 	Full bool
@@ -106,7 +106,7 @@ type optimizing struct {
 
 	target int64 // bytes
 	// by are the columns that rows are laid out by: those of the request, or those that the table is clustered by.
-	by        []string
+	by        []orderColumn
 	clustered bool
 	// staged holds finished groups by signature, so that a second plan can use those whose sources did not change.
 	staged map[string]*stagedGroup
@@ -163,7 +163,7 @@ func (r *optimizing) plan(ctx context.Context, s *txlog.Snapshot) (*optimizePlan
 	if r.target, err = r.targetSize(s); err != nil {
 		return nil, err
 	}
-	p := planOptimize(files, planRules{target: r.target, zorder: r.by, full: r.o.Full, maxFiles: r.o.MaxFiles})
+	p := planOptimize(files, planRules{target: r.target, zorder: orderNames(r.by), full: r.o.Full, maxFiles: r.o.MaxFiles})
 	return p, nil
 }
 
@@ -230,7 +230,7 @@ func (r *optimizing) candidates(ctx context.Context, s *txlog.Snapshot) ([]planF
 			f.rows = -1
 		}
 		if len(r.by) > 0 {
-			f.cube = cubeOf(files.Add(i).Tags, r.by)
+			f.cube = cubeOf(files.Add(i).Tags, orderNames(r.by))
 		}
 		out = append(out, f)
 	}

@@ -114,7 +114,7 @@ func (r *optimizing) actions(s *txlog.Snapshot, idx []int, written []WrittenFile
 	}
 	var tags map[string]string
 	if len(r.by) > 0 {
-		tags = cubeTags(r.by, clock.NewUUID(r.t.opts.Log.Rand))
+		tags = cubeTags(orderNames(r.by), clock.NewUUID(r.t.opts.Log.Rand))
 	}
 	provider := ""
 	if r.clustered {
@@ -185,7 +185,7 @@ func (r *optimizing) parameters() map[string]string {
 	if r.o.Where != "" {
 		predicate = append(predicate, r.o.Where)
 	}
-	p := map[string]string{"predicate": jsonText(predicate), "zOrderBy": jsonText(append([]string{}, r.by...))}
+	p := map[string]string{"predicate": jsonText(predicate), "zOrderBy": jsonText(orderNames(r.by))}
 	if r.clustered {
 		p["zOrderBy"], p["clusterBy"] = "[]", p["zOrderBy"]
 	}
@@ -224,7 +224,7 @@ func optimizeMetrics(res *OptimizeResult, added []int64) map[string]string {
 func (r *optimizing) result(s *txlog.Snapshot, p *optimizePlan) *OptimizeResult {
 	res := &OptimizeResult{
 		Table: r.t.URL(), Operation: "OPTIMIZE", VersionBefore: s.Version(), VersionAfter: s.Version(),
-		DryRun: r.o.DryRun, FilesConsidered: p.considered, ZOrderBy: r.by, MoreToDo: p.more,
+		DryRun: r.o.DryRun, FilesConsidered: p.considered, ZOrderBy: orderNames(r.by), MoreToDo: p.more,
 		Groups: make([]OptimizeGroup, 0, len(p.groups)),
 	}
 	schema, err := s.Schema()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lakectl/lakectl/table/schemaedit"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -34,8 +35,36 @@ const (
 	tagCubeCurve = "ZCUBE_ZORDER_CURVE"
 )
 
+// orderColumn is a column of a layout, or a field inside of structs.
+type orderColumn schemaedit.Path
+
+// name is how people and tags of files name it: a column as it is, dots and all, a field by its path.
+func (c orderColumn) name() string {
+	if len(c) == 1 {
+		return c[0]
+	}
+	return schemaedit.Path(c).String()
+}
+
+// in is the value in a row of the relation.
+func (c orderColumn) in(relation string) string {
+	sql := relation + "." + QuoteIdent(c[0])
+	for _, field := range c[1:] {
+		sql = "struct_extract(" + sql + ", " + QuoteString(field) + ")"
+	}
+	return sql
+}
+
+func orderNames(by []orderColumn) []string {
+	out := make([]string, len(by))
+	for i, c := range by {
+		out[i] = c.name()
+	}
+	return out
+}
+
 // zOrderColumns checks the columns of a Z-order and spells them as the schema does.
-func zOrderColumns(s *txlog.Snapshot, names []string) ([]string, error) {
+func zOrderColumns(s *txlog.Snapshot, names []string) ([]orderColumn, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -46,25 +75,29 @@ func zOrderColumns(s *txlog.Snapshot, names []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []string
+	var out []orderColumn
 	for _, name := range names {
-		f, err := sh.schema.Lookup(name)
+		p, err := schemaedit.Resolve(sh.schema, name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: Z-order by %q: %w", ErrInvalidRequest, name, err)
+		}
+		physical, kind, err := sh.physical(p)
 		if err != nil {
 			return nil, fmt.Errorf("%w: Z-order by %q: %w", ErrInvalidRequest, name, err)
 		}
 		why := ""
 		switch {
-		case sh.partitioned(f.Name):
+		case sh.partitioned(p[0]):
 			why = "is a partition column, so every file holds one value of it"
-		case slices.Contains(out, f.Name):
+		case slices.ContainsFunc(out, func(c orderColumn) bool { return slices.Equal(c, orderColumn(p)) }):
 			why = "is named twice"
-		case !hasBounds(f.Type.Kind) || !sh.stats.Has([]string{f.PhysicalName(sh.mapping)}):
+		case !hasBounds(kind) || !sh.stats.Has(physical):
 			why = "has no minimum and maximum in the statistics (see delta.dataSkippingStatsColumns), so its order leaves no file out"
 		}
 		if why != "" {
 			return nil, fmt.Errorf("%w: Z-order by %q: the column %s", ErrInvalidRequest, name, why)
 		}
-		out = append(out, f.Name)
+		out = append(out, orderColumn(p))
 	}
 	return out, nil
 }
@@ -142,10 +175,10 @@ func (r *optimizing) cut(ctx context.Context, rel Relation, rows, each int64, w 
 //
 // Within one code rows are in the order of the columns; for one column the code adds nothing and is left out. NULL
 // comes first: statistics do not tell where it is. more is added to the columns, in the order of the curve.
-func zOrderSQL(schema *txlog.Schema, by []string, more string) string {
+func zOrderSQL(schema *txlog.Schema, by []orderColumn, more string) string {
 	last := make([]string, len(by))
 	for i, c := range by {
-		last[i] = "q." + QuoteIdent(c) + " NULLS FIRST"
+		last[i] = c.in("q") + " NULLS FIRST"
 	}
 	list := make([]string, len(schema.Fields))
 	for i, f := range schema.Fields {
@@ -170,7 +203,7 @@ func rankBits(columns int) int { return min(zOrderBits, zOrderCodeBits/columns) 
 
 // boundsSQL defines _lake_bounds: one row, and for column i of by a list b<i> of the 2^bits-1 values that separate
 // ranges with equal shares of a sample; empty when the column has no value.
-func boundsSQL(by []string, bits int) string {
+func boundsSQL(by []orderColumn, bits int) string {
 	sampled, bounds := make([]string, len(by)), make([]string, len(by))
 	shares := make([]string, 0, 1<<bits)
 	for i := 1; i < 1<<bits; i++ {
@@ -178,7 +211,7 @@ func boundsSQL(by []string, bits int) string {
 	}
 	list := "[" + strings.Join(shares, ", ") + "]"
 	for i, c := range by {
-		sampled[i] = fmt.Sprintf("%s AS c%d", QuoteIdent(c), i)
+		sampled[i] = fmt.Sprintf("%s AS c%d", c.in("t"), i)
 		bounds[i] = fmt.Sprintf("quantile_disc(c%d, %s) AS b%d", i, list, i)
 	}
 	return "_lake_sample AS (SELECT " + strings.Join(sampled, ", ") + " FROM t USING SAMPLE reservoir(" +
@@ -187,7 +220,7 @@ func boundsSQL(by []string, bits int) string {
 
 // ranksSQL adds the columns _lake_r0 … to the rows of t: how many boundaries are not above the value, found by
 // bisection, one level of it per subquery. NULL has rank 0.
-func ranksSQL(columns string, by []string, bits int) string {
+func ranksSQL(columns string, by []orderColumn, bits int) string {
 	zero, kept := make([]string, len(by)), make([]string, len(by))
 	for i := range by {
 		zero[i] = fmt.Sprintf("0::BIGINT AS _lake_r%d, b.b%d AS _lake_b%d", i, i, i)
@@ -198,9 +231,9 @@ func ranksSQL(columns string, by []string, bits int) string {
 		next := make([]string, len(by))
 		for i, c := range by {
 			next[i] = fmt.Sprintf("_lake_r%d + CASE WHEN %s >= _lake_b%d[_lake_r%d + %d] THEN %d ELSE 0 END AS _lake_r%d",
-				i, QuoteIdent(c), i, i, step, step, i)
+				i, c.in("_lake_s"), i, i, step, step, i)
 		}
-		sql = "SELECT " + columns + ", " + strings.Join(next, ", ") + ", " + strings.Join(kept, ", ") + " FROM (" + sql + ")"
+		sql = "SELECT " + columns + ", " + strings.Join(next, ", ") + ", " + strings.Join(kept, ", ") + " FROM (" + sql + ") AS _lake_s"
 	}
 	return sql
 }
