@@ -65,7 +65,7 @@ func (t *Table) prepareAppend(ctx context.Context, eng Engine, a Append) (*Chang
 	}
 	if a.DeleteWhere != "" {
 		c.parameter("deleteWhere", a.DeleteWhere)
-		if err := c.deleteWhere(ctx, eng, a.DeleteWhere, a.Source.TimeZone, a.RewriteShare); err != nil {
+		if err := c.deleteWhere(ctx, eng, condition{where: a.DeleteWhere, alias: targetAlias, zone: a.Source.TimeZone}, a.RewriteShare); err != nil {
 			return nil, c.abandon(ctx, err)
 		}
 	}

@@ -105,6 +105,12 @@ func TestWritesSurviveAFaultAtEveryCall(t *testing.T) {
 			},
 			[]string{"1 a x", "3 c y"},
 		},
+		"update": {
+			func(ctx context.Context, l *lake, tab *table.Table) (*table.Result, error) {
+				return tab.Update(ctx, l.eng, table.Update{Set: []table.Assignment{set("v", "upper(v)")}, Where: "id = 2", Meta: progress})
+			},
+			[]string{"1 a x", "2 B x", "3 c y"},
+		},
 		"merge": {
 			func(ctx context.Context, l *lake, tab *table.Table) (*table.Result, error) {
 				return tab.Merge(ctx, l.eng, table.Merge{
@@ -131,7 +137,7 @@ func TestWritesSurviveAFaultAtEveryCall(t *testing.T) {
 		},
 		[]string{"1 a x", "2 b x", "3 c y"},
 	}
-	writes["feed merge"], writes["feed delete"] = writes["merge"], writes["delete"] // with change data files
+	writes["feed merge"], writes["feed delete"], writes["feed update"] = writes["merge"], writes["delete"], writes["update"] // with change data files
 	before := []string{"1 a x", "2 b x", "3 c y"}
 	for name, w := range writes {
 		slices.Sort(w.after)

@@ -149,6 +149,14 @@ func feedStory(t *testing.T, l *lake, tab *table.Table) {
 		Clauses: []table.Clause{{When: table.NotMatchedBySource, If: "t.id = 3", Do: table.DoUpdate, Set: []table.Assignment{{Column: "v", Value: "'orphan'"}}}},
 	})
 	did("merge of orphans", res, err, true)
+	res, err = tab.Update(ctx, l.eng, table.Update{Set: []table.Assignment{{Column: "v", Value: "upper(v)"}, {Column: "p", Value: "'w'"}}, Where: "id IN (2, 9)"})
+	did("update", res, err, true)
+	if got := l.feedOf(tab, res.VersionAfter, res.VersionAfter, "id", "v", "p"); !slices.Equal(got, []string{
+		fmt.Sprint(res.VersionAfter, " update_postimage 2 B w"), fmt.Sprint(res.VersionAfter, " update_postimage 9 I w"),
+		fmt.Sprint(res.VersionAfter, " update_preimage 2 B x"), fmt.Sprint(res.VersionAfter, " update_preimage 9 i q"),
+	}) {
+		t.Errorf("feed of the update: %v", got)
+	}
 	res, err = tab.Append(ctx, l.eng, table.Append{Source: values("id, v, p", "(20, 'k', 'z')"), DeleteWhere: "id = 7"})
 	did("replace rows", res, err, true)
 	res, err = tab.Overwrite(ctx, l.eng, table.Overwrite{Source: values("id, v, p", "(21, 'l', 'z')"), Where: "id >= 20"})

@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,14 +12,60 @@ import (
 	"github.com/lakectl/lakectl/txlog"
 )
 
+// condition says which rows of a table a write is about.
+type condition struct {
+	where     string              // over the table; "" is every row
+	also      string              // true for those of them that count; "": all. It is asked only where where is true
+	alias     string              // of the table
+	zone      string              // of the session
+	relations map[string]Relation // what else where and also read
+}
+
+// from is FROM … WHERE … of the rows.
+func (w condition) from() string {
+	sql := QuoteIdent(targetRelation) + " AS " + QuoteIdent(w.alias)
+	where := strings.TrimSpace(w.where)
+	if where != "" {
+		sql += " WHERE " + enclosed(where)
+	}
+	switch {
+	case w.also == "":
+		return sql
+	case where == "":
+		return sql + " WHERE " + enclosed(w.also)
+	}
+	// The engine may judge the parts of an AND in any order, and also may hold casts that only rows of where survive.
+	return sql + " AND CASE WHEN " + enclosed(where) + " THEN " + enclosed(w.also) + " ELSE false END"
+}
+
+// query is a SELECT over the rows of rel for which the condition is true.
+func (w condition) query(items, tail string, rel Relation) Query {
+	q := w.over(rel)
+	q.SQL = "SELECT " + items + " FROM " + w.from() + tail
+	return q
+}
+
+// over is what a statement with the condition reads.
+func (w condition) over(rel Relation) Query {
+	relations := map[string]Relation{targetRelation: rel}
+	maps.Copy(relations, w.relations)
+	return Query{Relations: relations, TimeZone: w.zone}
+}
+
+// column is a column of the table in the condition's SQL.
+func (w condition) column(name string) string { return QuoteIdent(w.alias) + "." + name }
+
 // findRows returns the live rows of the base for which the condition is true, by file. What it read becomes part of
 // the change's read set.
 //
 // Cost: a condition over partition columns alone reads no file. Otherwise one pass over the columns of the condition
 // counts rows by file, and a second one reads only files whose rows do not lie side by side.
-func (c *Change) findRows(ctx context.Context, eng Engine, where, zone string) (map[int]*roaring64.Bitmap, error) {
-	from := QuoteIdent(targetRelation) + " AS t WHERE " + enclosed(where)
-	ref, err := c.targetRef(ctx, eng, "SELECT 1 FROM "+from, zone, nil)
+func (c *Change) findRows(ctx context.Context, eng Engine, w condition) (map[int]*roaring64.Bitmap, error) {
+	others, err := schemasOf(ctx, eng, Query{Relations: w.relations, TimeZone: w.zone})
+	if err != nil {
+		return nil, err
+	}
+	ref, err := c.targetRef(ctx, eng, "SELECT 1 FROM "+w.from(), w.zone, others)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +73,7 @@ func (c *Change) findRows(ctx context.Context, eng Engine, where, zone string) (
 	if err != nil {
 		return nil, err
 	}
-	if whole, ok, err := c.findPartitions(ctx, eng, ref, where, zone, idx); err != nil || ok {
+	if whole, ok, err := c.findPartitions(ctx, eng, ref, w, idx); err != nil || ok {
 		if err == nil {
 			report.SkippedByPartition, report.SkippedByStats = report.Files-len(whole), 0
 			report.Read, report.BytesRead = len(whole), 0
@@ -37,11 +84,11 @@ func (c *Change) findRows(ctx context.Context, eng Engine, where, zone string) (
 	}
 	c.result.scanned(report)
 	c.readPredicate(ref.Predicate, idx)
-	found, scattered, err := c.findRuns(ctx, eng, from, zone, idx)
+	found, scattered, err := c.findRuns(ctx, eng, w, idx)
 	if err != nil || len(scattered) == 0 {
 		return found, err
 	}
-	rest, err := c.listRows(ctx, eng, from, zone, scattered)
+	rest, err := c.listRows(ctx, eng, w, scattered)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +100,8 @@ func (c *Change) findRows(ctx context.Context, eng Engine, where, zone string) (
 
 // findPartitions judges a condition over partition columns alone by the log: its rows are all live rows of the files
 // whose partition satisfies it. ok is false where that cannot be done.
-func (c *Change) findPartitions(ctx context.Context, eng Engine, ref TableRef, where, zone string, idx []int) (found map[int]*roaring64.Bitmap, ok bool, err error) {
-	if len(ref.Columns) == 0 || slices.ContainsFunc(ref.Columns, func(n string) bool { return !c.shape.partitioned(n) }) {
+func (c *Change) findPartitions(ctx context.Context, eng Engine, ref TableRef, w condition, idx []int) (found map[int]*roaring64.Bitmap, ok bool, err error) {
+	if len(ref.Columns) == 0 || w.also != "" || len(w.relations) > 0 || slices.ContainsFunc(ref.Columns, func(n string) bool { return !c.shape.partitioned(n) }) {
 		return nil, false, nil
 	}
 	columns := make([]txlog.Field, len(c.shape.partitionBy))
@@ -97,8 +144,9 @@ func (c *Change) findPartitions(ctx context.Context, eng Engine, ref TableRef, w
 			others += ", " + castTo("NULL", f.Type) + " AS " + QuoteIdent(f.Name)
 		}
 	}
-	rows, err := eng.Query(ctx, Query{TimeZone: zone, SQL: "SELECT CAST(t._lake_partition AS BIGINT) FROM (SELECT *" + others + " FROM (VALUES " +
-		strings.Join(values, ", ") + ") AS v(_lake_partition, " + strings.Join(names, ", ") + ")) AS t WHERE " + enclosed(where)})
+	rows, err := eng.Query(ctx, Query{TimeZone: w.zone, SQL: "SELECT CAST(" + w.column("_lake_partition") + " AS BIGINT) FROM (SELECT *" + others +
+		" FROM (VALUES " + strings.Join(values, ", ") + ") AS v(_lake_partition, " + strings.Join(names, ", ") + ")) AS " + QuoteIdent(w.alias) +
+		" WHERE " + enclosed(w.where)})
 	if err != nil {
 		return nil, false, fmt.Errorf("find partitions: %w", err)
 	}
@@ -158,7 +206,7 @@ func span(first, last int64) *roaring64.Bitmap {
 
 // findRuns counts the rows of FROM … WHERE by file. Files whose rows lie side by side are found; the others come back
 // as scattered.
-func (c *Change) findRuns(ctx context.Context, eng Engine, from, zone string, idx []int) (found map[int]*roaring64.Bitmap, scattered []int, err error) {
+func (c *Change) findRuns(ctx context.Context, eng Engine, w condition, idx []int) (found map[int]*roaring64.Bitmap, scattered []int, err error) {
 	found = map[int]*roaring64.Bitmap{}
 	if len(idx) == 0 {
 		return found, nil, nil
@@ -167,11 +215,8 @@ func (c *Change) findRuns(ctx context.Context, eng Engine, from, zone string, id
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := eng.Query(ctx, Query{
-		SQL: "SELECT t." + FileColumn + ", count(*), min(t." + RowColumn + "), max(t." + RowColumn + ") FROM " + from +
-			" GROUP BY t." + FileColumn,
-		Relations: map[string]Relation{targetRelation: rel}, TimeZone: zone,
-	})
+	file, row := w.column(FileColumn), w.column(RowColumn)
+	rows, err := eng.Query(ctx, w.query(file+", count(*), min("+row+"), max("+row+")", " GROUP BY "+file, rel))
 	if err != nil {
 		return nil, nil, fmt.Errorf("find rows: %w", err)
 	}
@@ -202,15 +247,12 @@ func (c *Change) findRuns(ctx context.Context, eng Engine, from, zone string, id
 }
 
 // listRows reads the rows of FROM … WHERE one by one.
-func (c *Change) listRows(ctx context.Context, eng Engine, from, zone string, idx []int) (map[int]*roaring64.Bitmap, error) {
+func (c *Change) listRows(ctx context.Context, eng Engine, w condition, idx []int) (map[int]*roaring64.Bitmap, error) {
 	rel, err := c.t.relation(ctx, c.base, idx, true)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := eng.Query(ctx, Query{
-		SQL:       "SELECT t." + FileColumn + ", t." + RowColumn + " FROM " + from,
-		Relations: map[string]Relation{targetRelation: rel}, TimeZone: zone,
-	})
+	rows, err := eng.Query(ctx, w.query(w.column(FileColumn)+", "+w.column(RowColumn), "", rel))
 	if err != nil {
 		return nil, fmt.Errorf("find rows: %w", err)
 	}
@@ -262,7 +304,7 @@ func (c *Change) targetRef(ctx context.Context, eng Engine, sql, zone string, ot
 			return c.shape.schema, nil
 		}
 		for name, schema := range others {
-			if strings.EqualFold(r.Name, name) {
+			if strings.EqualFold(r.Key(), name) {
 				return schema, nil
 			}
 		}

@@ -108,7 +108,7 @@ func (c *Change) overwrite(ctx context.Context, eng Engine, o Overwrite) error {
 				return err
 			}
 		}
-		return c.deleteWhere(ctx, eng, o.Where, o.Source.TimeZone, o.RewriteShare)
+		return c.deleteWhere(ctx, eng, condition{where: o.Where, alias: targetAlias, zone: o.Source.TimeZone}, o.RewriteShare)
 	case o.Partitions:
 		c.parameter("isDynamicPartitionOverwrite", "true")
 		return c.replacePartitions()

@@ -105,6 +105,11 @@ func TestRowIDsStay(t *testing.T) {
 			}
 			rows := []string{"1a 0 1", "3b 2 4", "4a 3 1", "5a 4 1", "6a 5 1", "7a 6 2", fresh}
 			step("merge", rows...)
+			if _, err := tab.Update(t.Context(), l.eng, table.Update{Set: []table.Assignment{set("v", "'c'")}, Where: "id = 5"}); err != nil {
+				t.Fatal(err)
+			}
+			rows[3] = "5c 4 5"
+			step("update", rows...)
 			if _, err := tab.Optimize(t.Context(), l.eng, table.Optimize{}); err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +121,7 @@ func TestRowIDsStay(t *testing.T) {
 			if _, err := tab.Delete(t.Context(), l.eng, table.Delete{Where: "v = 'b'", RewriteShare: 0.01}); err != nil {
 				t.Fatal(err)
 			}
-			rows = []string{"1a 0 1", "4a 3 1", "5a 4 1", "6a 5 1", "7a 6 2"}
+			rows = []string{"1a 0 1", "4a 3 1", "5c 4 5", "6a 5 1", "7a 6 2"}
 			step("delete by copying", rows...)
 			v := txlog.Version(2)
 			if _, err := tab.Restore(t.Context(), table.Restore{Version: &v}); err != nil {

@@ -60,18 +60,15 @@ func CheckTwins(sql string, names []string) error {
 //
 // Errors: *SQLError for a column that no Delta type holds.
 func typesOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
+	schemas, err := schemasOf(ctx, eng, q)
+	if err != nil {
+		return nil, err
+	}
 	st, err := eng.Parse(ctx, Parse{SQL: q.SQL, TimeZone: q.TimeZone, Schemas: func(r TableRef) (*txlog.Schema, error) {
-		for name, rel := range q.Relations {
-			if !strings.EqualFold(name, r.Key()) {
-				continue
+		for name, schema := range schemas {
+			if strings.EqualFold(name, r.Key()) {
+				return schema, nil
 			}
-			if rel.Schema != nil && !rel.Position {
-				return rel.Schema, nil
-			}
-			fields, err := outputOf(ctx, eng, Query{
-				SQL: "SELECT * FROM " + QuoteIdent(sourceRelation), Relations: map[string]Relation{sourceRelation: rel}, TimeZone: q.TimeZone,
-			})
-			return &txlog.Schema{Fields: fields}, err
 		}
 		return nil, fmt.Errorf("%w: the source names table %q", ErrInvalidRequest, r.Key())
 	}})
@@ -79,6 +76,25 @@ func typesOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
 		return nil, fmt.Errorf("read the columns of the source: %w", err)
 	}
 	return st.Output, checkTwins(q.SQL, st.Output)
+}
+
+// schemasOf finds the columns of the relations of q, by their names.
+func schemasOf(ctx context.Context, eng Engine, q Query) (map[string]*txlog.Schema, error) {
+	out := make(map[string]*txlog.Schema, len(q.Relations))
+	for name, rel := range q.Relations {
+		if rel.Schema != nil && !rel.Position {
+			out[name] = rel.Schema
+			continue
+		}
+		fields, err := outputOf(ctx, eng, Query{
+			SQL: "SELECT * FROM " + QuoteIdent(sourceRelation), Relations: map[string]Relation{sourceRelation: rel}, TimeZone: q.TimeZone,
+		})
+		if err != nil {
+			return nil, err
+		}
+		out[name] = &txlog.Schema{Fields: fields}
+	}
+	return out, nil
 }
 
 // typed gives fields the types that typesOf finds for a source.

@@ -15,6 +15,9 @@ const (
 	sourceRowColumn = "_lake_source_row"
 )
 
+// targetAlias is what a table is called in the conditions of those who give it no other name.
+const targetAlias = "t"
+
 // enclosed puts a user's expression into parentheses; the line break ends a comment that it may end with.
 func enclosed(expr string) string { return "(" + expr + "\n)" }
 

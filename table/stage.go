@@ -54,11 +54,11 @@ func (c *Change) parameter(key, value string) {
 }
 
 // deleteWhere takes the rows for which the condition is true out of the table.
-func (c *Change) deleteWhere(ctx context.Context, eng Engine, where, zone string, share float64) error {
+func (c *Change) deleteWhere(ctx context.Context, eng Engine, w condition, share float64) error {
 	if c.base == nil {
 		return nil
 	}
-	found, err := c.findRows(ctx, eng, where, zone)
+	found, err := c.findRows(ctx, eng, w)
 	if err != nil {
 		return err
 	}

@@ -49,21 +49,10 @@ func drawMerge(t *rapid.T) merge {
 		m.source = distinctKeys(m.source, m.keys)
 	}
 	condition := func(sides string) *cond { c := drawCond(t, sides); return &c }
-	drawSet := func(sides string) []assignment {
-		var out []assignment
-		for _, col := range rapid.SliceOfNDistinct(rapid.IntRange(0, colX-1), 1, 3, rapid.ID).Draw(t, "set") {
-			a := assignment{col: col, from: sides[rapid.IntRange(0, len(sides)-1).Draw(t, "from")]}
-			if a.from == 'c' {
-				a.val = drawCell(t, col)
-			}
-			out = append(out, a)
-		}
-		return out
-	}
 	for range rapid.IntRange(0, 2).Draw(t, "conditional clauses") {
 		c := clause{when: table.Matched, do: table.DoDelete, cond: condition("ts")}
 		if rapid.Bool().Draw(t, "update") {
-			c.do, c.set = table.DoUpdate, drawSet("stc")
+			c.do, c.set = table.DoUpdate, drawSet(t, "stc")
 		}
 		m.clauses = append(m.clauses, c)
 	}
@@ -73,11 +62,11 @@ func drawMerge(t *rapid.T) merge {
 	case 2:
 		m.clauses = append(m.clauses, clause{when: table.Matched, do: table.DoDelete})
 	case 3:
-		m.clauses = append(m.clauses, clause{when: table.Matched, do: table.DoUpdate, set: drawSet("stc")})
+		m.clauses = append(m.clauses, clause{when: table.Matched, do: table.DoUpdate, set: drawSet(t, "stc")})
 	}
 	insert := rapid.IntRange(0, 3).Draw(t, "not matched")
 	if insert == 2 {
-		m.clauses = append(m.clauses, clause{when: table.NotMatched, do: table.DoInsert, cond: condition("s"), set: drawSet("sc")})
+		m.clauses = append(m.clauses, clause{when: table.NotMatched, do: table.DoInsert, cond: condition("s"), set: drawSet(t, "sc")})
 	}
 	if insert > 0 || len(m.clauses) == 0 {
 		m.clauses = append(m.clauses, clause{when: table.NotMatched, do: table.DoInsert, star: true})
@@ -86,9 +75,22 @@ func drawMerge(t *rapid.T) merge {
 	case 3:
 		m.clauses = append(m.clauses, clause{when: table.NotMatchedBySource, do: table.DoDelete, cond: condition("t")})
 	case 4:
-		m.clauses = append(m.clauses, clause{when: table.NotMatchedBySource, do: table.DoUpdate, cond: condition("t"), set: drawSet("tc")})
+		m.clauses = append(m.clauses, clause{when: table.NotMatchedBySource, do: table.DoUpdate, cond: condition("t"), set: drawSet(t, "tc")})
 	}
 	return m
+}
+
+// drawSet draws assignments from these sides: t, s, or c for a constant.
+func drawSet(t *rapid.T, sides string) []assignment {
+	var out []assignment
+	for _, col := range rapid.SliceOfNDistinct(rapid.IntRange(0, colX-1), 1, 3, rapid.ID).Draw(t, "set") {
+		a := assignment{col: col, from: sides[rapid.IntRange(0, len(sides)-1).Draw(t, "from")]}
+		if a.from == 'c' {
+			a.val = drawCell(t, col)
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 func distinctKeys(rows []row, keys []int) []row {

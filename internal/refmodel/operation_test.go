@@ -41,6 +41,8 @@ func (w *world) take(ctx context.Context, s step, e *expectation) error {
 		return w.overwrite(ctx, s, e, fresh)
 	case "merge":
 		return w.merge(ctx, s, e)
+	case "update":
+		return w.update(ctx, s, e)
 	case "delete", "delete all":
 		d := table.Delete{Where: s.cond.sql(wide), RewriteShare: share(s)}
 		if s.kind == "delete all" {

@@ -21,7 +21,7 @@ type step struct {
 func kinds() []string {
 	return []string{
 		"read", "append", "append", "append", "append again", "replace", "overwrite", "overwrite where", "overwrite partitions",
-		"overwrite schema", "merge", "merge", "merge", "merge", "delete", "delete", "delete all", "optimize", "zorder", "vacuum",
+		"overwrite schema", "merge", "merge", "merge", "merge", "update", "update", "delete", "delete", "delete all", "optimize", "zorder", "vacuum",
 		"restore", "restore", "checkpoint", "reopen", "evolve", "wait", "alter",
 	}
 }
@@ -40,6 +40,8 @@ func drawStep(t *rapid.T) step {
 		s.cond = drawCond(t, "t")
 	case "merge":
 		s.merge = drawMerge(t)
+	case "update":
+		s.merge = drawUpdate(t)
 	}
 	s.pick = rapid.IntRange(0, 999).Draw(t, "pick")
 	s.odd = rapid.IntRange(0, 4).Draw(t, "odd") == 4
@@ -58,8 +60,11 @@ func (s step) String() string {
 	if s.cond.op != "true" {
 		text += "\n    on " + s.cond.sql(true)
 	}
-	if s.kind == "merge" {
+	switch s.kind {
+	case "merge":
 		text += fmt.Sprintf("\n    %+v", s.merge.request(true))
+	case "update":
+		text += fmt.Sprintf("\n    %+v", s.merge.update(true))
 	}
 	return text + "\n    read where " + s.where.sql(true)
 }

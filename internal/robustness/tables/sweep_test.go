@@ -138,6 +138,10 @@ func TestR4Tables(t *testing.T) {
 			_, err := t.Delete(ctx, eng, table.Delete{Where: "id = 2"})
 			return err
 		}},
+		{"update", false, false, func(ctx context.Context, t *table.Table) error {
+			_, err := t.Update(ctx, eng, table.Update{Set: []table.Assignment{{Column: "v", Value: "upper(v)"}}, Where: "id = 2"})
+			return err
+		}},
 		{"merge", false, false, func(ctx context.Context, t *table.Table) error {
 			_, err := t.Merge(ctx, eng, table.Merge{Source: values("(2, 'B'), (3, 'c')"), On: "t.id = s.id", Clauses: []table.Clause{
 				{When: table.Matched, Do: table.DoUpdate, Star: true}, {When: table.NotMatched, Do: table.DoInsert, Star: true},
