@@ -74,7 +74,7 @@ func (d logTables) write(table string, commits, files int) error {
 	}
 	properties := map[string]string{"delta.checkpointInterval": "100000"}
 	if table == lightTable {
-		properties["delta.checkpoint.writeStatsAsJson"] = "false"
+		properties["delta.checkpoint.writeStatsAsJson"], properties["delta.checkpoint.writeStatsAsStruct"] = "false", "false"
 	}
 	created := int64(1_767_225_600_000)
 	first := []txlog.Action{

@@ -82,7 +82,7 @@ func (c *flatColumn) text(row int) string {
 	if !c.has(row) {
 		return ""
 	}
-	return c.v.Texts[row]
+	return c.v.TextAt(row)
 }
 
 func (c *flatColumn) int(row int) int64 {
@@ -137,9 +137,9 @@ func (c *mapColumn) at(row int) map[string]string {
 		}
 		value := ""
 		if c.values != nil && c.values.Valid(i) {
-			value = c.values.Texts[i]
+			value = c.values.TextAt(i)
 		}
-		m[c.keys.Texts[i]] = value
+		m[c.keys.TextAt(i)] = value
 	}
 	return m
 }
@@ -160,7 +160,7 @@ func (g *actionGroup) list(path ...string) *listColumn {
 		g.err = err
 		return nil
 	}
-	if v.Starts == nil || v.Texts == nil {
+	if v.Starts == nil || v.Spans == nil {
 		return nil
 	}
 	return &listColumn{v, c.MaxDefinition()}
@@ -177,7 +177,7 @@ func (c *listColumn) at(row int) []string {
 	}
 	for i := from; i < to; i++ {
 		if c.v.Valid(i) {
-			list = append(list, c.v.Texts[i])
+			list = append(list, c.v.TextAt(i))
 		}
 	}
 	return list

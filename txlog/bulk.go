@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lakectl/lakectl/internal/limits"
+	"github.com/lakectl/lakectl/internal/parquetio"
 )
 
 // A commit that adds very many files is decoded in pieces side by side, and its adds go straight into columns: a struct
@@ -252,25 +253,31 @@ func (d *bulkDecoder) take(a Action, build *filesBuilder) {
 		d.ends = append(d.ends, len(d.arena))
 		d.arena = append(d.arena, a.Stats...)
 		d.ends = append(d.ends, len(d.arena))
-		path, stats := a.Path, a.Stats
-		a.Path, a.Stats = "", "" // they come from the arena
-		build.add(a)
-		a.Path, a.Stats = path, stats
+		build.add(a) // its texts come from the arena, in finish
 	default:
 		p.other = append(p.other, placedAction{len(p.adds.files.sizes), a})
 	}
 }
 
-// finish cuts the texts, which share one allocation.
+// finish tells where the texts are, which share one allocation.
 func (d *bulkDecoder) finish() {
-	text, from := string(d.arena), 0
 	f := d.piece.adds.files
-	f.paths, f.stats = make([]string, len(f.sizes)), make([]string, len(f.sizes))
-	for i := range f.paths {
-		path, stats := d.ends[2*i], d.ends[2*i+1]
-		f.paths[i], f.stats[i] = text[from:path], text[path:stats]
-		from = stats
+	f.paths, f.stats = fileTexts{}, fileTexts{}
+	text, from := string(d.arena), 0
+	path, stats := f.paths.block(text), f.stats.block(text)
+	f.paths.grow(f.Len())
+	f.stats.grow(f.Len())
+	for i := range f.Len() {
+		pathEnd, statsEnd := d.ends[2*i], d.ends[2*i+1]
+		f.paths.set(i, path, spanOf(from, pathEnd))
+		f.stats.set(i, stats, spanOf(pathEnd, statsEnd))
+		from = statsEnd
 	}
+}
+
+// spanOf is a part of the text of a piece, whose lines are bounded.
+func spanOf(from, to int) parquetio.Span {
+	return parquetio.Span{From: uint32(from), To: uint32(to)} //nolint:gosec // below 2^31
 }
 
 // plainAdd reads a line that is an add of the usual form. False leaves everything as it was.
@@ -292,7 +299,6 @@ func (d *bulkDecoder) plainAdd(line []byte, build *filesBuilder) bool {
 	d.ends = append(d.ends, d.pathEnd, len(d.arena))
 	f.sizes, f.modified = append(f.sizes, d.size), append(f.modified, d.modified)
 	f.partition = append(f.partition, d.partition)
-	f.paths, f.stats = append(f.paths, ""), append(f.stats, "") // cut in finish
 	return true
 }
 
@@ -543,10 +549,9 @@ func (r *replay) bulk(b *bulk) error {
 
 // adds takes in the adds from..to of a piece, the last first.
 func (r *replay) adds(p *bulkPiece, from, to int) error {
-	renumber := r.live.renumber(p.adds.files)
 	for i := to - 1; i >= from; i-- {
 		if r.seen.add(p.adds.key(i)) {
-			r.live.copyColumns(p.adds.files, i, renumber)
+			r.live.copyFrom(p.adds.files, i)
 		}
 	}
 	if n, most := int64(r.live.files.Len()), r.log.options.Limits.CheckpointRows; n > min(most, math.MaxInt32) {

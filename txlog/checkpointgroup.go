@@ -25,7 +25,7 @@ func (a *addColumns) key(i int) string {
 	if key, ok := a.keys[int32(i)]; ok { //nolint:gosec // an index
 		return key
 	}
-	return a.files.paths[i]
+	return a.files.Path(i)
 }
 
 // setKey notes the key of add i where it is not its path.
@@ -130,6 +130,8 @@ func (g *actionGroup) adds() (out addColumns) {
 		}
 		return parsed.json(row)
 	}
+	texts := newGroupTexts(out.files, path, stats)
+	var own []byte
 	for row := range g.rows {
 		if g.err != nil {
 			return out
@@ -140,10 +142,15 @@ func (g *actionGroup) adds() (out addColumns) {
 			}
 			continue
 		}
-		if p := path.text(row); plain && size.int(row) >= 0 && plainPath([]byte(p)) {
+		own = append(own[:0], path.text(row)...)
+		if plain && size.int(row) >= 0 && plainPath(own) {
 			f := out.files
-			f.paths, f.sizes, f.modified = append(f.paths, p), append(f.sizes, size.int(row)), append(f.modified, modified.int(row))
-			f.stats, f.partition = append(f.stats, statsOf(row)), append(f.partition, partitions.at(row))
+			texts.take(row)
+			if !stats.has(row) {
+				f.stats.setText(f.Len(), parsed.json(row))
+			}
+			f.partition = append(f.partition, partitions.at(row))
+			f.sizes, f.modified = append(f.sizes, size.int(row)), append(f.modified, modified.int(row))
 			continue
 		}
 		a := &Add{
@@ -163,6 +170,33 @@ func (g *actionGroup) adds() (out addColumns) {
 		build.add(a)
 	}
 	return out
+}
+
+// groupTexts takes over texts of a row group as parts of it.
+type groupTexts struct {
+	files                 *Files
+	path, stats           *flatColumn
+	pathBlock, statsBlock uint32
+}
+
+func newGroupTexts(f *Files, path, stats *flatColumn) *groupTexts {
+	t := &groupTexts{files: f, path: path, stats: stats}
+	if path != nil {
+		t.pathBlock = f.paths.block(path.v.Text)
+	}
+	if stats != nil {
+		t.statsBlock = f.stats.block(stats.v.Text)
+	}
+	return t
+}
+
+// take takes over the texts of a row for the file that comes next.
+func (t *groupTexts) take(row int) {
+	n := t.files.Len()
+	t.files.paths.set(n, t.pathBlock, t.path.v.Spans[row])
+	if t.stats.has(row) {
+		t.files.stats.set(n, t.statsBlock, t.stats.v.Spans[row])
+	}
 }
 
 // partitionIndex finds the number of the partition values of a row without building the map for each.
@@ -185,9 +219,9 @@ func (x *partitionIndex) at(row int) int32 {
 		}
 		value := ""
 		if x.column.values != nil && x.column.values.Valid(i) {
-			value = x.column.values.Texts[i]
+			value = x.column.values.TextAt(i)
 		}
-		x.append(x.column.keys.Texts[i])
+		x.append(x.column.keys.TextAt(i))
 		x.append(value)
 	}
 	n, ok := x.known[string(x.text)]

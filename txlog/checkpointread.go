@@ -237,10 +237,9 @@ func (in *checkpointReader) taken(g *checkpointGroup) error {
 		return limits.Over("checkpoint_rows", have, in.log.options.Limits.CheckpointRows)
 	}
 	in.live.grow(n)
-	renumber := in.live.renumber(g.adds.files)
 	for i := range n {
 		if !in.seen.has(g.adds.key(i)) {
-			in.live.copyColumns(g.adds.files, i, renumber)
+			in.live.copyFrom(g.adds.files, i)
 		}
 	}
 	for _, a := range g.others {

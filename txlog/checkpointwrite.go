@@ -119,7 +119,7 @@ func (w *checkpointWriter) write() ([]byte, error) {
 // stats is the text of a file's statistics.
 func (w *checkpointWriter) stats(i int) string {
 	if w.json == allStats {
-		return w.s.Files().stats[i]
+		return w.s.Files().StatsText(i)
 	}
 	rows, known := w.s.Files().NumRecords(i)
 	if !known {
@@ -241,7 +241,7 @@ func (f *checkpointFile) adds(from, to int) error {
 			f.w.partitions.fills(files, first, fills)
 		}
 		if f.w.parsed != nil {
-			f.w.parsed.fills(files.stats[first:first+rows], fills)
+			f.w.parsed.fills(files, first, rows, fills)
 		}
 		return parquetio.Group{Rows: rows, Fills: fills}
 	})

@@ -13,12 +13,12 @@ import (
 // not be changed. The order is that of the log, newest first, and stays the same for one snapshot.
 type Files struct {
 	log        *Log
-	paths      []string
+	paths      fileTexts
 	sizes      []int64
 	modified   []int64
 	partition  []int32 // index into partitions
 	partitions []map[string]string
-	stats      []string
+	stats      fileTexts
 	vectors    map[int32]*DeletionVectorDescriptor // few files have one
 	rare       map[int32]*rareFields               // fewer still
 
@@ -35,14 +35,14 @@ type rareFields struct {
 }
 
 // Len is the number of files.
-func (f *Files) Len() int { return len(f.paths) }
+func (f *Files) Len() int { return len(f.sizes) }
 
 // Path is the path as the log spells it; see [DecodePath].
-func (f *Files) Path(i int) string { return f.paths[i] }
+func (f *Files) Path(i int) string { return f.paths.at(i) }
 
 // Key is the object key in the table's store. Errors: [ErrPathEscape] when the file lies outside the store.
 func (f *Files) Key(i int) (string, error) {
-	p, err := DecodePath(f.paths[i])
+	p, err := DecodePath(f.Path(i))
 	if err != nil {
 		return "", err
 	}
@@ -64,18 +64,15 @@ func (f *Files) DeletionVector(i int) *DeletionVectorDescriptor {
 }
 
 // StatsText is the JSON of the file's statistics, "" for none.
-func (f *Files) StatsText(i int) string { return f.stats[i] }
+func (f *Files) StatsText(i int) string { return f.stats.at(i) }
 
 // Stats parses the file's statistics; nil for none. An error means that they say nothing.
 func (f *Files) Stats(i int) (*Stats, error) {
-	if f.stats[i] == "" {
-		return nil, nil
-	}
-	return ParseStats(f.stats[i])
+	return ParseStats(f.StatsText(i))
 }
 
 // NumRecords is the number of physical rows, deleted ones included; ok is false where the statistics do not tell.
-func (f *Files) NumRecords(i int) (n int64, ok bool) { return numRecords(f.stats[i]) }
+func (f *Files) NumRecords(i int) (n int64, ok bool) { return numRecords(f.StatsText(i)) }
 
 // numRecords reads one number of the statistics and skips the rest.
 func numRecords(stats string) (n int64, ok bool) {
@@ -100,8 +97,8 @@ func numRecords(stats string) (n int64, ok bool) {
 // Add materialises the action of a file as a copy that the caller may change, except for what its pointers point to.
 func (f *Files) Add(i int) *Add {
 	a := &Add{
-		Path: f.paths[i], PartitionValues: maps.Clone(f.Partition(i)), Size: f.sizes[i], ModificationTime: f.modified[i],
-		Stats: f.stats[i],
+		Path: f.Path(i), PartitionValues: maps.Clone(f.Partition(i)), Size: f.sizes[i], ModificationTime: f.modified[i],
+		Stats: f.StatsText(i),
 	}
 	if d := f.DeletionVector(i); d != nil {
 		c := *d
@@ -128,9 +125,9 @@ func (f *Files) Remove(i int, deletionTimestamp int64, dataChange bool) *Remove 
 // byPath finds the files of a path, in any spelling. A correct log has at most one.
 func (f *Files) byPath(path string) []int32 {
 	f.indexOnce.Do(func() {
-		f.index = make(map[string][]int32, len(f.paths))
-		for i := range f.paths {
-			p := canonicalPath(f.paths[i])
+		f.index = make(map[string][]int32, f.Len())
+		for i := range f.Len() {
+			p := canonicalPath(f.Path(i))
 			f.index[p] = append(f.index[p], int32(i))
 		}
 	})
@@ -166,23 +163,30 @@ func keyOf(canonical string, d *DeletionVectorDescriptor) string {
 type filesBuilder struct {
 	files  *Files
 	intern map[string]int32
+	copied fileCopier // of the Files that was copied from last
+}
+
+// fileCopier is what the copies of files of one Files share.
+type fileCopier struct {
+	from         *Files
+	partitions   []int32 // numbers of the partitions here, plus one; 0: not known yet
+	paths, stats textCopier
 }
 
 func newFilesBuilder(l *Log, capacity int) *filesBuilder {
 	return &filesBuilder{intern: map[string]int32{}, files: &Files{
-		log: l, paths: make([]string, 0, capacity), sizes: make([]int64, 0, capacity),
-		modified: make([]int64, 0, capacity), partition: make([]int32, 0, capacity), stats: make([]string, 0, capacity),
+		log: l, sizes: make([]int64, 0, capacity), modified: make([]int64, 0, capacity), partition: make([]int32, 0, capacity),
 		vectors: map[int32]*DeletionVectorDescriptor{}, rare: map[int32]*rareFields{},
 	}}
 }
 
 func (b *filesBuilder) add(a *Add) {
 	f := b.files
-	i := int32(len(f.paths)) //nolint:gosec // bounded by checkpoint_rows
-	f.paths = append(f.paths, a.Path)
+	i := int32(f.Len()) //nolint:gosec // bounded by checkpoint_rows
+	f.paths.setText(int(i), a.Path)
+	f.stats.setText(int(i), a.Stats)
 	f.sizes = append(f.sizes, a.Size)
 	f.modified = append(f.modified, a.ModificationTime)
-	f.stats = append(f.stats, a.Stats)
 	f.partition = append(f.partition, b.partitionOf(a.PartitionValues))
 	if a.DeletionVector != nil {
 		f.vectors[i] = a.DeletionVector
@@ -195,43 +199,35 @@ func (b *filesBuilder) add(a *Add) {
 // grow makes room for n more files.
 func (b *filesBuilder) grow(n int) {
 	f := b.files
-	f.paths, f.stats = slices.Grow(f.paths, n), slices.Grow(f.stats, n)
+	f.paths.grow(f.Len() + n)
+	f.stats.grow(f.Len() + n)
 	f.sizes, f.modified, f.partition = slices.Grow(f.sizes, n), slices.Grow(f.modified, n), slices.Grow(f.partition, n)
 }
 
-// renumber gives the partitions of another Files their numbers here.
-func (b *filesBuilder) renumber(o *Files) []int32 {
-	out := make([]int32, len(o.partitions))
-	for i, values := range o.partitions {
-		out[i] = b.partitionOf(values)
-	}
-	return out
-}
-
 // copyFrom takes over file i of another Files.
-func (b *filesBuilder) copyFrom(o *Files, i int) { b.copyColumns(o, i, nil) }
-
-// copyColumns is copyFrom for many files of one Files, whose partitions were renumbered once.
-func (b *filesBuilder) copyColumns(o *Files, i int, renumber []int32) {
-	f := b.files
-	n := int32(len(f.paths)) //nolint:gosec // bounded by checkpoint_rows
-	f.paths = append(f.paths, o.paths[i])
+func (b *filesBuilder) copyFrom(o *Files, i int) {
+	f, x := b.files, &b.copied
+	if x.from != o {
+		*x = fileCopier{from: o, partitions: make([]int32, len(o.partitions)), paths: textCopier{from: &o.paths}, stats: textCopier{from: &o.stats}}
+	}
+	n := f.Len()
+	f.paths.copyFrom(&x.paths, i, n)
+	f.stats.copyFrom(&x.stats, i, n)
 	f.sizes = append(f.sizes, o.sizes[i])
 	f.modified = append(f.modified, o.modified[i])
-	f.stats = append(f.stats, o.stats[i])
-	if renumber != nil {
-		f.partition = append(f.partition, renumber[o.partition[i]])
-	} else {
-		f.partition = append(f.partition, b.partitionOf(o.Partition(i)))
+	p := o.partition[i]
+	if x.partitions[p] == 0 {
+		x.partitions[p] = b.partitionOf(o.partitions[p]) + 1
 	}
+	f.partition = append(f.partition, x.partitions[p]-1)
 	if len(o.vectors) > 0 {
 		if d := o.DeletionVector(i); d != nil {
-			f.vectors[n] = d
+			f.vectors[int32(n)] = d //nolint:gosec // bounded by checkpoint_rows
 		}
 	}
 	if len(o.rare) > 0 {
 		if r := o.rare[int32(i)]; r != nil { //nolint:gosec // an index
-			f.rare[n] = r
+			f.rare[int32(n)] = r //nolint:gosec // bounded by checkpoint_rows
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (j *pruning) span(from, to int) (out Pruned) {
 			continue
 		}
 		stats, err := (*Stats)(nil), error(nil)
-		if text := j.files.stats[i]; text != "" {
+		if text := j.files.StatsText(i); text != "" {
 			stats, err = parser.parse(text)
 		}
 		if err == nil && stats != nil {

@@ -116,14 +116,15 @@ type statsTable struct {
 	values []*typedValues
 }
 
-// decode reads the statistics of some files.
-func (s *statsStruct) decode(all []string) *statsTable {
-	t := &statsTable{has: make([]bool, len(all)), values: make([]*typedValues, len(s.leaves))}
+// decode reads the statistics of some files, from one on.
+func (s *statsStruct) decode(files *Files, from, count int) *statsTable {
+	t := &statsTable{has: make([]bool, count), values: make([]*typedValues, len(s.leaves))}
 	for i, leaf := range s.leaves {
-		t.values[i] = newTypedValues(leaf.of, len(all))
+		t.values[i] = newTypedValues(leaf.of, count)
 	}
 	var buf []byte
-	for row, text := range all {
+	for row := range count {
+		text := files.StatsText(from + row)
 		if text == "" {
 			continue
 		}
@@ -193,13 +194,13 @@ func (d *statsDecoder) bound(v *typedValues, text string, quoted bool) {
 	}
 }
 
-// fills are the columns for some files. The texts are read when the first value is asked for.
-func (s *statsStruct) fills(stats []string, out map[string]parquetio.Fill) {
+// fills are the columns for some files, from one on. The texts are read when the first value is asked for.
+func (s *statsStruct) fills(files *Files, from, count int, out map[string]parquetio.Fill) {
 	var table *statsTable
 	for n, leaf := range s.leaves {
 		out[leaf.path] = typedFill(leaf.of, func(row int) (*typedValues, int, uint8) {
 			if table == nil {
-				table = s.decode(stats)
+				table = s.decode(files, from, count)
 			}
 			if !table.has[row] {
 				return nil, 0, leaf.absent

@@ -136,9 +136,9 @@ func checkpointed(t *testing.T, l *Log, s *Snapshot, name string) map[string]any
 					continue
 				}
 				switch {
-				case paths.Texts[row] == "b" && name == "stats_parsed" && v.Valid(row):
+				case paths.TextAt(row) == "b" && name == "stats_parsed" && v.Valid(row):
 					t.Errorf("%s of a file without statistics is %v", at, v.Value(row))
-				case paths.Texts[row] == "a":
+				case paths.TextAt(row) == "a":
 					value := v.Value(row)
 					if d, ok := value.(*big.Int); ok {
 						value = d.String()

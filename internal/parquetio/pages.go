@@ -18,6 +18,10 @@ func (b *vectorBuilder) whole(page parquet.Page) (done bool, err error) {
 	v := b.v
 	defs, reps := page.DefinitionLevels(), page.RepetitionLevels()
 	slots := int(page.NumValues())
+	if v.none && b.nulls(slots, defs) {
+		return true, nil
+	}
+	b.begin()
 	valid := slots
 	if v.Def != nil {
 		if len(defs) != slots {
@@ -50,11 +54,27 @@ func (b *vectorBuilder) whole(page parquet.Page) (done bool, err error) {
 	return true, values(slots, defs)
 }
 
+// nulls counts the slots of a page that has no values, as long as the vector has none either. Slots that are missing at
+// different levels are kept as they are.
+func (b *vectorBuilder) nulls(slots int, defs []byte) bool {
+	if len(defs) != slots || slots == 0 {
+		return false
+	}
+	if b.slots == 0 {
+		b.level = defs[0]
+	}
+	if b.level == b.v.Column.def || bytes.Count(defs, []byte{b.level}) != slots || b.slots+int64(slots) > 1<<31-2 {
+		return false
+	}
+	b.slots += int64(slots)
+	return true
+}
+
 // values finds how the values of a page are taken in; valid is how many there must be.
 func (b *vectorBuilder) values(page parquet.Page, valid int) (take func(slots int, defs []byte) error, ok bool) {
 	v := b.v
 	if valid == 0 {
-		return func(slots int, _ []byte) error { return b.nothing(slots) }, true
+		return func(slots int, _ []byte) error { b.nothing(slots); return nil }, true
 	}
 	data := page.Data()
 	switch v.Column.Kind {
@@ -65,7 +85,12 @@ func (b *vectorBuilder) values(page parquet.Page, valid int) (take func(slots in
 				return nil, false
 			}
 			text, offsets := words.ByteArray()
-			return func(slots int, defs []byte) error { return b.words(slots, defs, data.Int32(), text, offsets) }, true
+			return func(slots int, defs []byte) error {
+				if err := b.learn(dict, text, offsets); err != nil {
+					return err
+				}
+				return b.lookUp(slots, defs, data.Int32(), offsets)
+			}, true
 		}
 		if data.Kind() != encoding.ByteArray {
 			return nil, false
@@ -90,7 +115,7 @@ func (b *vectorBuilder) values(page parquet.Page, valid int) (take func(slots in
 }
 
 // nothing adds slots without a value.
-func (b *vectorBuilder) nothing(slots int) error {
+func (b *vectorBuilder) nothing(slots int) {
 	v := b.v
 	switch v.Column.Kind {
 	case KindBoolean:
@@ -100,14 +125,10 @@ func (b *vectorBuilder) nothing(slots int) error {
 	case KindDecimal:
 		v.Decimals = append(v.Decimals, make([]*big.Int, slots)...)
 	case KindString, KindBinary:
-		end := b.text.Len()
-		for range slots {
-			b.ends = append(b.ends, end)
-		}
+		v.Spans = append(v.Spans, make([]Span, slots)...)
 	default:
 		v.Ints = append(v.Ints, make([]int64, slots)...)
 	}
-	return nil
 }
 
 func spread[N int32 | int64](b *vectorBuilder, slots int, defs []byte, values []N) []int64 {
@@ -122,44 +143,68 @@ func spread[N int32 | int64](b *vectorBuilder, slots int, defs []byte, values []
 	return out
 }
 
-// texts takes in values that follow each other in text.
+// texts takes in values that follow each other in text. Equal neighbours, which columns without a dictionary are full of,
+// become one.
 func (b *vectorBuilder) texts(slots int, defs, text []byte, offsets []uint32) error {
-	base := b.text.Len()
-	first := offsets[0]
-	b.text.Write(text[first:offsets[len(offsets)-1]])
-	b.ends = slices.Grow(b.ends, slots)
-	end, at := base, 0
+	b.v.Spans = slices.Grow(b.v.Spans, slots)
+	var last Span       // of the value before
+	var previous []byte // its text; nil for none
+	begin := offsets[0] // of what is not yet written
+	at := 0
 	for i := range slots {
-		if b.v.Def == nil || defs[i] == b.v.Column.def {
-			n := int(offsets[at+1]) - int(offsets[at])
-			if int64(n) > b.bound.ParquetValueBytes {
-				return limits.Over("parquet_value_bytes", int64(n), b.bound.ParquetValueBytes)
-			}
-			end += n
-			at++
+		if b.v.Def != nil && defs[i] != b.v.Column.def {
+			b.v.Spans = append(b.v.Spans, Span{})
+			continue
 		}
-		b.ends = append(b.ends, end)
+		from, to := offsets[at], offsets[at+1]
+		at++
+		value := text[from:to]
+		if n := int64(len(value)); n > b.bound.ParquetValueBytes {
+			return limits.Over("parquet_value_bytes", n, b.bound.ParquetValueBytes)
+		}
+		if previous != nil && bytes.Equal(previous, value) {
+			if err := b.write(text[begin:from]); err != nil {
+				return err
+			}
+			begin = to
+		} else {
+			start := b.text.Len() + int(from-begin)
+			last, previous = span32(start, start+len(value)), value
+		}
+		b.v.Spans = append(b.v.Spans, last)
 	}
-	return nil
+	return b.write(text[begin:offsets[at]])
 }
 
-// words takes in values of a dictionary.
-func (b *vectorBuilder) words(slots int, defs []byte, index []int32, text []byte, offsets []uint32) error {
-	b.ends = slices.Grow(b.ends, slots)
+// learn takes in the text of a dictionary, once for all pages that use it.
+func (b *vectorBuilder) learn(words parquet.Dictionary, text []byte, offsets []uint32) error {
+	if b.words == words {
+		return nil
+	}
+	if len(offsets) == 0 {
+		return fmt.Errorf("%w: a dictionary without words", ErrMalformed)
+	}
+	b.words, b.at = words, b.text.Len()-int(offsets[0])
+	return b.write(text[offsets[0]:offsets[len(offsets)-1]])
+}
+
+// lookUp takes in values of the dictionary that was learnt last.
+func (b *vectorBuilder) lookUp(slots int, defs []byte, index []int32, offsets []uint32) error {
+	b.v.Spans = slices.Grow(b.v.Spans, slots)
 	for i := range slots {
+		var s Span
 		if b.v.Def == nil || defs[i] == b.v.Column.def {
 			at := index[0]
 			index = index[1:]
 			if at < 0 || int(at)+1 >= len(offsets) {
 				return fmt.Errorf("%w: word %d of a dictionary of %d", ErrMalformed, at, len(offsets)-1)
 			}
-			word := text[offsets[at]:offsets[at+1]]
-			if n := int64(len(word)); n > b.bound.ParquetValueBytes {
+			s = span32(b.at+int(offsets[at]), b.at+int(offsets[at+1]))
+			if n := int64(s.To - s.From); n > b.bound.ParquetValueBytes {
 				return limits.Over("parquet_value_bytes", n, b.bound.ParquetValueBytes)
 			}
-			b.text.Write(word)
 		}
-		b.ends = append(b.ends, b.text.Len())
+		b.v.Spans = append(b.v.Spans, s)
 	}
 	return nil
 }

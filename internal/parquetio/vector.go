@@ -1,9 +1,11 @@
 package parquetio
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/big"
 	"strings"
 
@@ -15,28 +17,42 @@ import (
 
 // Vector holds the values of one leaf in one row group. A slot is one value or one place where a value is missing;
 // a column outside lists and maps has one slot for each row. Exactly one of the value slices is set, by the kind of
-// the column; slots without a value hold its zero.
+// the column; slots without a value hold its zero. A column outside lists and maps without any value has no slices at
+// all: a checkpoint has dozens of them.
 type Vector struct {
 	Column *Column
 	Rows   int
 	Starts []int32 // of lists and maps: row i has the slots Starts[i] to Starts[i+1]; nil otherwise
-	Def    []uint8 // definition level of each slot; nil where every slot has a value
+	Def    []uint8 // definition level of each slot; nil where every slot has a value, and where none has
 	Rep    []uint8 // repetition level of each slot, of lists and maps
 
 	Bools    []bool
 	Ints     []int64
 	Floats   []float64
-	Texts    []string   // KindString and KindBinary
+	Spans    []Span     // KindString and KindBinary: parts of Text
+	Text     string     // what Spans are parts of
 	Decimals []*big.Int // unscaled
+
+	slots int
+	none  bool // no slot holds a value, and nothing is kept
 }
+
+// Span is a part of a text: bytes From to To.
+type Span struct{ From, To uint32 }
 
 // Len is the number of slots.
-func (v *Vector) Len() int {
-	return max(len(v.Bools), len(v.Ints), len(v.Floats), len(v.Texts), len(v.Decimals))
-}
+func (v *Vector) Len() int { return v.slots }
 
 // Valid tells whether a slot holds a value.
-func (v *Vector) Valid(slot int) bool { return v.Def == nil || v.Def[slot] == v.Column.def }
+func (v *Vector) Valid(slot int) bool {
+	return !v.none && (v.Def == nil || v.Def[slot] == v.Column.def)
+}
+
+// TextAt is the text of a slot of KindString or KindBinary that holds a value. It shares the memory of all texts.
+func (v *Vector) TextAt(slot int) string {
+	s := v.Spans[slot]
+	return v.Text[s.From:s.To]
+}
 
 // Span gives the slots of a row.
 func (v *Vector) Span(row int) (from, to int) {
@@ -61,9 +77,9 @@ func (v *Vector) Value(slot int) any {
 	case v.Decimals != nil:
 		return v.Decimals[slot]
 	case v.Column.Kind == KindBinary:
-		return []byte(v.Texts[slot])
+		return []byte(v.TextAt(slot))
 	}
-	return v.Texts[slot]
+	return v.TextAt(slot)
 }
 
 // ReadVector reads one leaf of one row group. Errors: [ErrMalformed], *limits.Error, the errors of the reader.
@@ -79,8 +95,11 @@ func (f *File) ReadVector(g int, c *Column) (v *Vector, err error) {
 		return nil, err
 	}
 	defer f.window.drop()
-	b := vectorBuilder{v: &Vector{Column: c, Rows: int(f.GroupRows(g))}, bound: f.bound}
-	b.reserve(f.file.Metadata().RowGroups[g].Columns[c.leaf].MetaData)
+	meta := &f.file.Metadata().RowGroups[g].Columns[c.leaf].MetaData
+	b := vectorBuilder{v: &Vector{Column: c, Rows: int(f.GroupRows(g)), none: c.rep == 0 && c.def > 0}, meta: meta, bound: f.bound}
+	if !b.v.none {
+		b.reserve()
+	}
 	pages := f.file.RowGroups()[g].ColumnChunks()[c.leaf].Pages()
 	defer func() { _ = pages.Close() }() // nothing is written
 	buf := make([]parquet.Value, 1024)
@@ -98,7 +117,7 @@ func (f *File) ReadVector(g int, c *Column) (v *Vector, err error) {
 			return nil, malformed(f.window, err)
 		}
 	}
-	if err := b.finish(f.file.Metadata().RowGroups[g].Columns[c.leaf].MetaData.NumValues); err != nil {
+	if err := b.finish(); err != nil {
 		return nil, err
 	}
 	return b.v, nil
@@ -106,14 +125,29 @@ func (f *File) ReadVector(g int, c *Column) (v *Vector, err error) {
 
 type vectorBuilder struct {
 	v     *Vector
+	meta  *format.ColumnMetaData
 	text  strings.Builder
-	ends  []int
 	slots int64
+	level byte // of the slots so far, as long as v.none
+	words parquet.Dictionary
+	at    int // of its text in text
 	bound limits.Limits
 }
 
+// begin ends the time in which there were nulls alone, which are counted and no more.
+func (b *vectorBuilder) begin() {
+	if !b.v.none {
+		return
+	}
+	b.v.none = false
+	b.reserve()
+	b.v.Def = append(b.v.Def, bytes.Repeat([]byte{b.level}, int(b.slots))...)
+	b.nothing(int(b.slots))
+}
+
 // reserve makes room, but no more than a sane file needs before its values were seen.
-func (b *vectorBuilder) reserve(m format.ColumnMetaData) {
+func (b *vectorBuilder) reserve() {
+	m := b.meta
 	n := int(min(m.NumValues, 1<<17))
 	switch b.v.Column.Kind {
 	case KindBoolean:
@@ -123,7 +157,7 @@ func (b *vectorBuilder) reserve(m format.ColumnMetaData) {
 	case KindDecimal:
 		b.v.Decimals = make([]*big.Int, 0, n)
 	case KindString, KindBinary:
-		b.ends = make([]int, 0, n)
+		b.v.Spans = make([]Span, 0, n)
 		b.text.Grow(int(max(0, min(m.TotalUncompressedSize, 8*m.TotalCompressedSize, 64<<20))))
 	default:
 		b.v.Ints = make([]int64, 0, n)
@@ -141,6 +175,7 @@ func (b *vectorBuilder) page(page parquet.Page, buf []parquet.Value) error {
 	if done, err := b.whole(page); done || err != nil {
 		return err
 	}
+	b.begin()
 	values := page.Values()
 	for {
 		n, err := values.ReadValues(buf)
@@ -206,14 +241,17 @@ func (b *vectorBuilder) value(value parquet.Value) error {
 		}
 		v.Decimals = append(v.Decimals, d)
 	case KindString, KindBinary:
+		from := b.text.Len()
 		if !null {
 			text := value.ByteArray()
 			if n := int64(len(text)); n > b.bound.ParquetValueBytes {
 				return limits.Over("parquet_value_bytes", n, b.bound.ParquetValueBytes)
 			}
-			b.text.Write(text)
+			if err := b.write(text); err != nil {
+				return err
+			}
 		}
-		b.ends = append(b.ends, b.text.Len())
+		v.Spans = append(v.Spans, span32(from, b.text.Len()))
 	default:
 		var n int64
 		if !null {
@@ -224,20 +262,25 @@ func (b *vectorBuilder) value(value parquet.Value) error {
 	return nil
 }
 
-// finish checks the counts and cuts the texts, which share one allocation.
-func (b *vectorBuilder) finish(values int64) error {
-	v := b.v
+// write adds to the text, which spans of 32 bits can tell the parts of.
+func (b *vectorBuilder) write(text []byte) error {
+	if int64(b.text.Len())+int64(len(text)) > math.MaxUint32 {
+		return fmt.Errorf("%w: more than 4 GiB of text in one column of a row group", ErrMalformed)
+	}
+	b.text.Write(text)
+	return nil
+}
+
+// span32 is a part of the text, which write has bounded.
+func span32(from, to int) Span { return Span{uint32(from), uint32(to)} } //nolint:gosec // bounded by write
+
+// finish checks the counts and hands out the text, which all spans share.
+func (b *vectorBuilder) finish() error {
+	v, values := b.v, b.meta.NumValues
 	if b.slots != values {
 		return fmt.Errorf("%w: %d values in column %s, %d in the footer", ErrMalformed, b.slots, strings.Join(v.Column.path, "."), values)
 	}
-	if b.ends != nil {
-		text, from := b.text.String(), 0
-		v.Texts = make([]string, len(b.ends))
-		for i, to := range b.ends {
-			v.Texts[i] = text[from:to]
-			from = to
-		}
-	}
+	v.Text, v.slots = b.text.String(), int(b.slots)
 	rows := int(b.slots)
 	if v.Starts != nil {
 		rows = len(v.Starts)

@@ -22,11 +22,15 @@ func (w *window) load(at, length int64) error {
 	if at >= w.at && at+length <= w.at+int64(len(w.buf)) {
 		return nil
 	}
-	buf := make([]byte, length)
-	if err := w.read(buf, at); err != nil {
+	if int64(cap(w.buf)) < length {
+		w.buf = make([]byte, length)
+	}
+	w.buf = w.buf[:length]
+	if err := w.read(w.buf, at); err != nil {
+		w.drop()
 		return err
 	}
-	w.at, w.buf = at, buf
+	w.at = at
 	return nil
 }
 
@@ -52,7 +56,8 @@ func (w *window) bytes(at, length int64) ([]byte, bool) {
 	return w.buf[at-w.at : at-w.at+length], true
 }
 
-func (w *window) drop() { w.at, w.buf = 0, nil }
+// drop lets the span go. Its memory serves the next one: nothing that was read points into it.
+func (w *window) drop() { w.at, w.buf = 0, w.buf[:0] }
 
 // ReadAt implements io.ReaderAt.
 func (w *window) ReadAt(p []byte, at int64) (int, error) {
