@@ -214,9 +214,9 @@ func (p *Protocol) supported() []string {
 		return slices.Clone(p.WriterFeatures)
 	}
 	var names []string
-	for _, f := range features() {
-		if f.writer > 0 && p.MinWriterVersion >= f.writer {
-			names = append(names, f.name)
+	for _, name := range oldFeatures() {
+		if f, _ := featureNamed(name); p.MinWriterVersion >= f.writer {
+			names = append(names, name)
 		}
 	}
 	return names
@@ -234,9 +234,9 @@ func (p *Protocol) FeaturesBeyond(before *Protocol) []string {
 // Protocol: "Table Features", the table of versions.
 func FeaturesOfVersions(reader, writer int) []string {
 	var names []string
-	for _, f := range features() {
-		if f.writer > 0 && writer < 7 && writer >= f.writer || f.reader > 0 && reader < 3 && reader >= f.reader {
-			names = append(names, f.name)
+	for _, name := range oldFeatures() {
+		if f, _ := featureNamed(name); writer < 7 && writer >= f.writer || f.reader > 0 && reader < 3 && reader >= f.reader {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)

@@ -1,7 +1,5 @@
 package txlog
 
-import "slices"
-
 // Names of table features that the code asks for.
 const (
 	FeatureAppendOnly          = "appendOnly"
@@ -38,50 +36,45 @@ type feature struct {
 	write       bool // we can write one, as far as it is not active (see activeRefusals)
 }
 
-// features lists everything that the protocol names, known refusals included.
-func features() []feature {
-	return []feature{
-		{name: FeatureAppendOnly, writer: 2, read: true, write: true},
-		{name: FeatureInvariants, writer: 2, read: true, write: true},
-		{name: FeatureCheckConstraints, writer: 3, read: true, write: true},
-		{name: FeatureChangeDataFeed, writer: 4, read: true, write: true},
-		{name: FeatureGeneratedColumns, writer: 4, read: true, write: true},
-		{name: FeatureColumnMapping, readerWrite: true, writer: 5, reader: 2, read: true, write: true},
-		{name: FeatureIdentityColumns, writer: 6, read: true, write: true},
-		{name: FeatureColumnDefaults, read: true, write: true},
-		{name: FeatureDeletionVectors, readerWrite: true, read: true, write: true},
-		{name: FeatureTimestampNTZ, readerWrite: true, read: true, write: true},
-		{name: FeatureV2Checkpoint, readerWrite: true, read: true, write: true},
-		{name: FeatureDomainMetadata, read: true, write: true},
-		{name: FeatureRowTracking, read: true, write: true},
-		{name: FeatureInCommitTimestamp, read: true, write: true},
-		{name: FeatureClustering, read: true, write: true},
-		{name: FeatureTypeWidening, readerWrite: true, read: true, write: true},
-		{name: FeatureVacuumProtocolCheck, readerWrite: true, read: true, write: true},
-		{name: FeatureVariantType, readerWrite: true, read: true, write: true},
-		{name: FeatureVariantShredding, readerWrite: true},
-		{name: FeatureIcebergCompatV1, read: true, write: true},
-		{name: FeatureIcebergCompatV2, read: true, write: true},
-		{name: FeatureCatalogManaged, readerWrite: true},
-		{name: "catalogOwned-preview", readerWrite: true},
-		{name: "typeWidening-preview", readerWrite: true, read: true},
-		{name: "variantType-preview", readerWrite: true},
-		{name: "variantShredding-preview", readerWrite: true},
-		{name: "timestampNanos", readerWrite: true},
-		{name: "geospatial", readerWrite: true},
-		{name: "geospatial-dev", readerWrite: true},
-		{name: "adaptiveMetadata-preview", readerWrite: true},
-		{name: "redirectReaderWriter-preview", readerWrite: true},
+// featureNamed tells what we can do with a feature: everything that the protocol names is known, refusals included. It
+// is asked many times for each commit, so it is no table that would have to be built.
+func featureNamed(name string) (f feature, known bool) {
+	switch name {
+	case FeatureAppendOnly, FeatureInvariants:
+		f = feature{writer: 2, read: true, write: true}
+	case FeatureCheckConstraints:
+		f = feature{writer: 3, read: true, write: true}
+	case FeatureChangeDataFeed, FeatureGeneratedColumns:
+		f = feature{writer: 4, read: true, write: true}
+	case FeatureColumnMapping:
+		f = feature{readerWrite: true, writer: 5, reader: 2, read: true, write: true}
+	case FeatureIdentityColumns:
+		f = feature{writer: 6, read: true, write: true}
+	case FeatureColumnDefaults, FeatureDomainMetadata, FeatureRowTracking, FeatureInCommitTimestamp, FeatureClustering,
+		FeatureIcebergCompatV1, FeatureIcebergCompatV2:
+		f = feature{read: true, write: true}
+	case "timestampWithoutTimezone": // an old spelling
+		name = FeatureTimestampNTZ
+		f = feature{readerWrite: true, read: true, write: true}
+	case FeatureDeletionVectors, FeatureTimestampNTZ, FeatureV2Checkpoint, FeatureTypeWidening, FeatureVacuumProtocolCheck,
+		FeatureVariantType:
+		f = feature{readerWrite: true, read: true, write: true}
+	case "typeWidening-preview":
+		f = feature{readerWrite: true, read: true}
+	case FeatureVariantShredding, FeatureCatalogManaged, "catalogOwned-preview", "variantType-preview", "variantShredding-preview",
+		"timestampNanos", "geospatial", "geospatial-dev", "adaptiveMetadata-preview", "redirectReaderWriter-preview":
+		f = feature{readerWrite: true}
+	default:
+		return feature{name: name}, false
 	}
+	f.name = name
+	return f, true
 }
 
-func featureNamed(name string) (feature, bool) {
-	if name == "timestampWithoutTimezone" { // an old spelling
-		name = FeatureTimestampNTZ
+// oldFeatures lists the features that version numbers below 7 imply.
+func oldFeatures() [7]string {
+	return [...]string{
+		FeatureAppendOnly, FeatureInvariants, FeatureCheckConstraints, FeatureChangeDataFeed, FeatureGeneratedColumns,
+		FeatureColumnMapping, FeatureIdentityColumns,
 	}
-	all := features()
-	if i := slices.IndexFunc(all, func(f feature) bool { return f.name == name }); i >= 0 {
-		return all[i], true
-	}
-	return feature{name: name}, false
 }

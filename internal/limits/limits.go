@@ -48,11 +48,10 @@ type Limits struct {
 	DashboardRequestBytes int64 // bytes of one request to the dashboard
 }
 
-// entry ties a field to the name under which lake.yml sets it.
+// entry is a limit by the name under which lake.yml sets it.
 type entry struct {
 	name    string
 	bytes   bool // a size rather than a count
-	field   func(*Limits) *int64
 	initial int64
 }
 
@@ -65,40 +64,114 @@ const (
 // entries lists the limits in the order of the fields.
 func entries() []entry {
 	return []entry{
-		{"log_line_bytes", true, func(l *Limits) *int64 { return &l.LogLineBytes }, 64 * mib},
-		{"commit_bytes", true, func(l *Limits) *int64 { return &l.CommitBytes }, gib},
-		{"actions_per_commit", false, func(l *Limits) *int64 { return &l.ActionsPerCommit }, 1_000_000},
-		{"schema_bytes", true, func(l *Limits) *int64 { return &l.SchemaBytes }, 32 * mib},
-		{"schema_depth", false, func(l *Limits) *int64 { return &l.SchemaDepth }, 64},
-		{"columns", false, func(l *Limits) *int64 { return &l.Columns }, 10_000},
-		{"stats_bytes", true, func(l *Limits) *int64 { return &l.StatsBytes }, 16 * mib},
-		{"deletion_vector_bits", false, func(l *Limits) *int64 { return &l.DeletionVectorBits }, 1_000_000_000},
-		{"deletion_vector_bytes", true, func(l *Limits) *int64 { return &l.DeletionVectorBytes }, 512 * mib},
-		{"checkpoint_rows", false, func(l *Limits) *int64 { return &l.CheckpointRows }, 50_000_000},
-		{"checkpoint_bytes", true, func(l *Limits) *int64 { return &l.CheckpointBytes }, 8 * gib},
-		{"checkpoint_parts", false, func(l *Limits) *int64 { return &l.CheckpointParts }, 10_000},
-		{"log_objects", false, func(l *Limits) *int64 { return &l.LogObjects }, 5_000_000},
-		{"commits_per_replay", false, func(l *Limits) *int64 { return &l.CommitsPerReplay }, 1_000_000},
-		{"hint_bytes", true, func(l *Limits) *int64 { return &l.HintBytes }, 64 * mib},
-		{"parquet_footer_bytes", true, func(l *Limits) *int64 { return &l.ParquetFooterBytes }, 64 * mib},
-		{"parquet_page_bytes", true, func(l *Limits) *int64 { return &l.ParquetPageBytes }, 512 * mib},
-		{"parquet_page_values", false, func(l *Limits) *int64 { return &l.ParquetPageValues }, 20_000_000},
-		{"parquet_row_groups", false, func(l *Limits) *int64 { return &l.ParquetRowGroups }, 100_000},
-		{"parquet_value_bytes", true, func(l *Limits) *int64 { return &l.ParquetValueBytes }, 256 * mib},
-		{"commit_attempts", false, func(l *Limits) *int64 { return &l.CommitAttempts }, 10},
-		{"commit_races", false, func(l *Limits) *int64 { return &l.CommitRaces }, 1_000},
-		{"files_per_plan", false, func(l *Limits) *int64 { return &l.FilesPerPlan }, 10_000},
-		{"line_bytes", true, func(l *Limits) *int64 { return &l.LineBytes }, 16 * mib},
-		{"rescued_bytes", true, func(l *Limits) *int64 { return &l.RescuedBytes }, mib},
-		{"validate_distinct", false, func(l *Limits) *int64 { return &l.ValidateDistinct }, 5_000_000},
-		{"interval_buckets", false, func(l *Limits) *int64 { return &l.IntervalBuckets }, 10_000},
-		{"intervals_per_backfill", false, func(l *Limits) *int64 { return &l.IntervalsPerBackfill }, 100_000},
-		{"models", false, func(l *Limits) *int64 { return &l.Models }, 5_000},
-		{"plan_bytes", true, func(l *Limits) *int64 { return &l.PlanBytes }, 16 * mib},
-		{"event_queue", false, func(l *Limits) *int64 { return &l.EventQueue }, 10_000},
-		{"alert_queue", false, func(l *Limits) *int64 { return &l.AlertQueue }, 1_000},
-		{"dashboard_request_bytes", true, func(l *Limits) *int64 { return &l.DashboardRequestBytes }, mib},
+		{"log_line_bytes", true, 64 * mib},
+		{"commit_bytes", true, gib},
+		{"actions_per_commit", false, 1_000_000},
+		{"schema_bytes", true, 32 * mib},
+		{"schema_depth", false, 64},
+		{"columns", false, 10_000},
+		{"stats_bytes", true, 16 * mib},
+		{"deletion_vector_bits", false, 1_000_000_000},
+		{"deletion_vector_bytes", true, 512 * mib},
+		{"checkpoint_rows", false, 50_000_000},
+		{"checkpoint_bytes", true, 8 * gib},
+		{"checkpoint_parts", false, 10_000},
+		{"log_objects", false, 5_000_000},
+		{"commits_per_replay", false, 1_000_000},
+		{"hint_bytes", true, 64 * mib},
+		{"parquet_footer_bytes", true, 64 * mib},
+		{"parquet_page_bytes", true, 512 * mib},
+		{"parquet_page_values", false, 20_000_000},
+		{"parquet_row_groups", false, 100_000},
+		{"parquet_value_bytes", true, 256 * mib},
+		{"commit_attempts", false, 10},
+		{"commit_races", false, 1_000},
+		{"files_per_plan", false, 10_000},
+		{"line_bytes", true, 16 * mib},
+		{"rescued_bytes", true, mib},
+		{"validate_distinct", false, 5_000_000},
+		{"interval_buckets", false, 10_000},
+		{"intervals_per_backfill", false, 100_000},
+		{"models", false, 5_000},
+		{"plan_bytes", true, 16 * mib},
+		{"event_queue", false, 10_000},
+		{"alert_queue", false, 1_000},
+		{"dashboard_request_bytes", true, mib},
 	}
+}
+
+// field is where the limit of a name stands; nil if there is none. Limits are looked up for each action of a log, so this is
+// no table that would have to be built.
+func (l *Limits) field(name string) *int64 {
+	switch name {
+	case "log_line_bytes":
+		return &l.LogLineBytes
+	case "commit_bytes":
+		return &l.CommitBytes
+	case "actions_per_commit":
+		return &l.ActionsPerCommit
+	case "schema_bytes":
+		return &l.SchemaBytes
+	case "schema_depth":
+		return &l.SchemaDepth
+	case "columns":
+		return &l.Columns
+	case "stats_bytes":
+		return &l.StatsBytes
+	case "deletion_vector_bits":
+		return &l.DeletionVectorBits
+	case "deletion_vector_bytes":
+		return &l.DeletionVectorBytes
+	case "checkpoint_rows":
+		return &l.CheckpointRows
+	case "checkpoint_bytes":
+		return &l.CheckpointBytes
+	case "checkpoint_parts":
+		return &l.CheckpointParts
+	case "log_objects":
+		return &l.LogObjects
+	case "commits_per_replay":
+		return &l.CommitsPerReplay
+	case "hint_bytes":
+		return &l.HintBytes
+	case "parquet_footer_bytes":
+		return &l.ParquetFooterBytes
+	case "parquet_page_bytes":
+		return &l.ParquetPageBytes
+	case "parquet_page_values":
+		return &l.ParquetPageValues
+	case "parquet_row_groups":
+		return &l.ParquetRowGroups
+	case "parquet_value_bytes":
+		return &l.ParquetValueBytes
+	case "commit_attempts":
+		return &l.CommitAttempts
+	case "commit_races":
+		return &l.CommitRaces
+	case "files_per_plan":
+		return &l.FilesPerPlan
+	case "line_bytes":
+		return &l.LineBytes
+	case "rescued_bytes":
+		return &l.RescuedBytes
+	case "validate_distinct":
+		return &l.ValidateDistinct
+	case "interval_buckets":
+		return &l.IntervalBuckets
+	case "intervals_per_backfill":
+		return &l.IntervalsPerBackfill
+	case "models":
+		return &l.Models
+	case "plan_bytes":
+		return &l.PlanBytes
+	case "event_queue":
+		return &l.EventQueue
+	case "alert_queue":
+		return &l.AlertQueue
+	case "dashboard_request_bytes":
+		return &l.DashboardRequestBytes
+	}
+	return nil
 }
 
 // Default returns the bounds that hold when nobody says otherwise.
@@ -107,7 +180,7 @@ func Default() Limits { return Limits{}.Filled() }
 // Filled returns l with every field that is zero or less set to its default.
 func (l Limits) Filled() Limits {
 	for _, e := range entries() {
-		if p := e.field(&l); *p <= 0 {
+		if p := l.field(e.name); *p <= 0 {
 			*p = e.initial
 		}
 	}
@@ -135,7 +208,7 @@ func (l *Limits) Set(name, text string) error {
 		if err != nil {
 			return fmt.Errorf("limits.%s: %w", name, err)
 		}
-		*e.field(l) = v
+		*l.field(name) = v
 		return nil
 	}
 	return fmt.Errorf("unknown limit %q", name)
@@ -143,12 +216,11 @@ func (l *Limits) Set(name, text string) error {
 
 // Value returns one limit by its name in lake.yml.
 func (l *Limits) Value(name string) (int64, bool) {
-	for _, e := range entries() {
-		if e.name == name {
-			return *e.field(l), true
-		}
+	p := l.field(name)
+	if p == nil {
+		return 0, false
 	}
-	return 0, false
+	return *p, true
 }
 
 func parse(text string, bytes bool) (int64, error) {

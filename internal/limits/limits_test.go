@@ -13,7 +13,7 @@ func TestEveryFieldHasANameAndADefault(t *testing.T) {
 	v := reflect.ValueOf(&l).Elem()
 	addresses := map[*int64]string{}
 	for _, e := range entries() {
-		p := e.field(&l)
+		p := l.field(e.name)
 		if other, twice := addresses[p]; twice {
 			t.Errorf("%s and %s set one field", e.name, other)
 		}
