@@ -71,6 +71,9 @@ type Engine struct {
 
 	scratch func() (objectstore.Store, error)
 
+	trees parsedTexts // of statements, as JSON
+	texts parsedTexts // of trees
+
 	mu         sync.Mutex      // guards the following; a leaf lock
 	aggregates map[string]bool // nil until asked for
 	wholeFiles map[string]bool // compressed files that were read to their ends

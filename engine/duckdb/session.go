@@ -197,6 +197,16 @@ func (s *session) all(ctx context.Context, sql string) ([][]any, error) {
 	return rows, nil
 }
 
+// one runs a statement that we wrote and returns the text that it gives.
+func (s *session) one(ctx context.Context, sql string) (string, error) {
+	rows, err := s.all(ctx, sql)
+	if err != nil {
+		return "", err
+	}
+	text, _ := rows[0][0].(string)
+	return text, nil
+}
+
 // query prepares and runs one statement. Its rows are held in memory.
 func (s *session) query(ctx context.Context, sql string) (*result, error) {
 	p, err := s.prepare(ctx, sql)

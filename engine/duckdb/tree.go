@@ -27,7 +27,9 @@ func (s *session) parse(ctx context.Context, sql string) (*tree, error) {
 	if i := strings.IndexByte(sql, 0); i >= 0 {
 		return nil, &table.SQLError{SQL: sql, Message: "NUL character in SQL text", Offset: i}
 	}
-	rows, err := s.all(ctx, "SELECT CAST(json_serialize_sql("+table.QuoteString(sql)+") AS VARCHAR)")
+	text, err := s.engine.trees.of(sql, func() (string, error) {
+		return s.one(ctx, "SELECT CAST(json_serialize_sql("+table.QuoteString(sql)+") AS VARCHAR)")
+	})
 	if err != nil {
 		return nil, shift(err, sql, len(sql)+1) // offsets of our own statement mean nothing
 	}
@@ -38,7 +40,6 @@ func (s *session) parse(ctx context.Context, sql string) (*tree, error) {
 		Position   string           `json:"position"`
 		Statements []map[string]any `json:"statements"`
 	}
-	text, _ := rows[0][0].(string)
 	if err := decodeNumbers(text, &reply); err != nil {
 		return nil, &table.SQLError{SQL: sql, Message: "statement cannot be analysed", Offset: -1}
 	}
@@ -80,12 +81,9 @@ func (s *session) deserialize(ctx context.Context, statement node) (string, erro
 	if err != nil {
 		return "", err
 	}
-	rows, err := s.all(ctx, "SELECT json_deserialize_sql("+table.QuoteString(string(encoded))+"::JSON)")
-	if err != nil {
-		return "", err
-	}
-	text, _ := rows[0][0].(string)
-	return text, nil
+	return s.engine.texts.of(string(encoded), func() (string, error) {
+		return s.one(ctx, "SELECT json_deserialize_sql("+table.QuoteString(string(encoded))+"::JSON)")
+	})
 }
 
 // ref is one place where a statement names a table.
