@@ -133,21 +133,51 @@ func (c cell) same(o cell) bool {
 	return c.compare(o) == 0
 }
 
+// sqlType is the type of columns of a kind.
+func sqlType(kind byte) string {
+	switch kind {
+	case 'l':
+		return "BIGINT"
+	case 'i':
+		return "INT"
+	case 'd':
+		return "DOUBLE"
+	case 't':
+		return "TIMESTAMPTZ"
+	case 'y':
+		return "DATE"
+	case 'n':
+		return "DECIMAL(10,2)"
+	}
+	return "VARCHAR"
+}
+
 // literal is the cell as SQL; kind is that of its column, for nulls.
 func (c cell) literal(kind byte) string {
-	types := map[byte]string{'l': "BIGINT", 'i': "INT", 's': "VARCHAR", 'd': "DOUBLE", 't': "TIMESTAMPTZ", 'y': "DATE", 'n': "DECIMAL(10,2)"}
-	if c.null() {
-		return "NULL::" + types[kind]
-	}
 	switch c.kind {
+	case 0:
+		return "NULL::" + sqlType(kind)
+	case 's':
+		return c.quoted()
+	case 't':
+		return "TIMESTAMPTZ " + c.quoted()
+	}
+	return c.quoted() + "::" + sqlType(c.kind)
+}
+
+// quoted is the cell as a string in SQL, which a cast to the type of its column reads.
+func (c cell) quoted() string {
+	switch c.kind {
+	case 0:
+		return "NULL"
 	case 's':
 		return "'" + strings.ReplaceAll(c.s, "'", "''") + "'"
 	case 't':
-		return "TIMESTAMPTZ '" + time.UnixMicro(c.i).UTC().Format("2006-01-02 15:04:05.000000") + "+00'"
+		return "'" + time.UnixMicro(c.i).UTC().Format("2006-01-02 15:04:05.000000") + "+00'"
 	case 'd':
-		return "'" + c.f + "'::DOUBLE"
+		return "'" + c.f + "'"
 	}
-	return "'" + c.text() + "'::" + types[c.kind]
+	return "'" + c.text() + "'"
 }
 
 // text is how tabletest writes the value.
@@ -209,7 +239,18 @@ func drawRows(t *rapid.T, most int) []row {
 func values(rows []row, wide bool) string {
 	n := width(wide)
 	var b strings.Builder
-	b.WriteString("SELECT * FROM (VALUES ")
+	// Cast by column: a cast for each value would be most of the work of those who read the statement.
+	b.WriteString("SELECT ")
+	for col, c := range columns() {
+		if col == n {
+			break
+		}
+		if col > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(c.name + "::" + sqlType(c.kind) + " AS " + c.name)
+	}
+	b.WriteString(" FROM (VALUES ")
 	shown := rows
 	if len(rows) == 0 {
 		shown = []row{{}}
@@ -223,7 +264,7 @@ func values(rows []row, wide bool) string {
 			if col > 0 {
 				b.WriteString(", ")
 			}
-			b.WriteString(r[col].literal(columns()[col].kind))
+			b.WriteString(r[col].quoted())
 		}
 		b.WriteString(")")
 	}

@@ -74,8 +74,9 @@ func TestR5(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // many small objects, of which few live: a tenth of the time
 	total := newTally()
 	began := time.Now()
+	known := &predicates{eng: eng, seen: map[string]*txlog.Predicate{}}
 	rapid.Check(t, func(rt *rapid.T) {
-		r := &run{eng: eng, dir: t.TempDir(), log: rt}
+		r := &run{predicates: known, dir: t.TempDir(), log: rt}
 		if err := r.open(rt, s.options); err != nil {
 			rt.Fatal(err)
 		}
@@ -113,16 +114,15 @@ func setUnlessGiven(t *testing.T, name, value string) {
 
 // run is one sequence of steps on the worlds of some option sets.
 type run struct {
-	eng    *duckdb.Engine
-	dir    string
-	log    *rapid.T
-	worlds []*world
+	predicates *predicates
+	dir        string
+	log        *rapid.T
+	worlds     []*world
 }
 
 func (r *run) open(rt *rapid.T, n int) error {
 	sets := optionSets()
 	first := rapid.Custom(func(t *rapid.T) int { return drawEvenly(t, len(sets)) }).Draw(rt, "option set")
-	p := &predicates{eng: r.eng, seen: map[string]*txlog.Predicate{}}
 	for k := range n {
 		i := (first + 7*k) % len(sets)
 		rt.Logf("option set %d: %s", i, sets[i])
@@ -130,7 +130,7 @@ func (r *run) open(rt *rapid.T, n int) error {
 		if err != nil {
 			return err
 		}
-		w, err := newWorld(rt.Context(), sets[i], p, dir)
+		w, err := newWorld(rt.Context(), sets[i], r.predicates, dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", sets[i], err)
 		}

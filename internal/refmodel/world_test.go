@@ -376,7 +376,7 @@ func (w *world) flush(ctx context.Context) error {
 	return nil
 }
 
-// predicates remembers what the engine makes of a condition: the worlds of one run ask for the same.
+// predicates remembers what the engine makes of a condition: worlds and runs ask for the same.
 type predicates struct {
 	eng  table.Engine
 	mu   sync.Mutex // guards seen; held while the engine parses, so that it parses once
