@@ -38,6 +38,11 @@ bench: $(PEERS) ## append, scan and merge of 10 M rows beside plain DuckDB on th
 bench-log: $(PEERS) ## open, plan and checkpoint logs of a million files beside delta-rs
 	$(GO) run ./bench -works log
 
+.PHONY: bench-merge
+bench-merge: $(PEERS) ## 36 merges beside delta-rs and Spark (after make interop-peers once; Java 17); SCALE=0.01 is quick, a run goes on
+	$(GO) run ./bench -works merge -scale $(or $(SCALE),1) -memory 1073741824 -page $(if $(SCALE),"",docs/benchmarks.md) \
+	  -jars "$$(awk '{ printf "%s$(CURDIR)/.cache/interop/ivy/jars/%s", sep, $$2; sep = "," }' tests/interop/jars.sha256)"
+
 $(PEERS): tests/interop/requirements.txt
 	rm -rf .cache/py && python3 -m venv .cache/py
 	.cache/py/bin/pip install --quiet --disable-pip-version-check --requirement $<

@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 
+import pyarrow.parquet
 from deltalake import DeltaTable, QueryBuilder
 
 
@@ -60,11 +61,39 @@ def checkpoint(settings):
     return time.perf_counter() - began, len(table.file_uris())
 
 
+def merge(settings):
+    """A merge from a Parquet file. Without streaming, delta-rs leaves out files by the keys of the source."""
+    case = settings["case"]
+    began = time.perf_counter()
+    merger = DeltaTable(settings["table"]).merge(
+        pyarrow.parquet.read_table(case["source"]), case["on"], source_alias="s", target_alias="t", streamed_exec=False
+    )
+    for action in case["when"]:
+        condition = action["if"] or None
+        if action["do"] == "update":
+            merger = merger.when_matched_update_all(condition)
+        elif action["do"] == "delete":
+            merger = merger.when_matched_delete(condition)
+        else:
+            merger = merger.when_not_matched_insert_all(condition)
+    done = merger.execute()
+    note = ", ".join(f"{k} {v}" for k, v in done.items() if k.startswith("num_"))
+    return time.perf_counter() - began, 0, note
+
+
+def sums(settings):
+    began = time.perf_counter()
+    rows = QueryBuilder().register("t", DeltaTable(settings["table"])).execute(settings["sql"]).read_all()
+    values = [column[0].as_py() or 0 for column in rows.columns]
+    return time.perf_counter() - began, 0, " ".join(str(v) for v in values)
+
+
 def main():
     work, settings = sys.argv[1], json.loads(sys.argv[2])
-    seconds, count = {"open": open_table, "plan": plan, "checkpoint": checkpoint}[work](settings)
+    works = {"open": open_table, "plan": plan, "checkpoint": checkpoint, "merge": merge, "sums": sums}
+    seconds, count, *note = works[work](settings)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "rss": peak, "count": count, "note": ""}))
+    print(json.dumps({"seconds": seconds, "rss": peak, "count": count, "note": "".join(note)}))
 
 
 main()

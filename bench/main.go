@@ -33,6 +33,9 @@ type settings struct {
 	Measure  string     `json:"measure"`            // set in children: what to measure
 	Log      *logWork   `json:"log,omitempty"`      // set in children that measure the log
 	Generate *logTables `json:"generate,omitempty"` // set in a child that writes logs
+	// set in children of the merge benchmark
+	MergeTables *mergeTables `json:"merge_tables,omitempty"`
+	MergeWork   *mergeWork   `json:"merge_work,omitempty"`
 }
 
 // figure is what a child prints.
@@ -53,23 +56,32 @@ func main() {
 	flag.StringVar(&s.Dir, "dir", ".cache/bench", "folder for data and tables")
 	child := flag.String("child", "", "settings of a child process, JSON; set by bench itself")
 	minio := flag.Bool("minio", true, "measure on a MinIO that it starts, too")
-	works := flag.String("works", "tables,log", "what to measure: tables beside plain DuckDB, logs beside delta-rs")
+	works := flag.String("works", "tables,log", "what to measure: tables beside plain DuckDB, logs beside delta-rs, merge beside delta-rs and Spark")
 	python := flag.String("python", ".cache/py/bin/python", "a Python with the deltalake of tests/interop/requirements.txt")
 	var logs logTables
 	flag.IntVar(&logs.Adds, "adds", 1_000_000, "files of the largest log")
 	flag.IntVar(&logs.Plan, "plan", 200_000, "files of the log that a predicate is planned on")
 	flag.IntVar(&logs.Commits, "commits", 10_000, "commits of one file each")
+	var m mergeRun
+	flag.Float64Var(&m.tables.Scale, "scale", 1, "size of the tables of the merge benchmark; 1 is the one that counts")
+	systems := flag.String("systems", strings.Join([]string{systemOurs, systemDeltaRS, systemSpark}, ","), "who merges")
+	flag.StringVar(&m.only, "only", "", "merge only in cases whose name has this text")
+	flag.BoolVar(&m.again, "again", false, "measure merges of ours again that an earlier run measured")
+	flag.StringVar(&m.page, "page", "", "page that gets the table of merges")
+	flag.StringVar(&m.sparkPy, "spark", ".cache/py-peers/bin/python", "a Python with the pyspark of tests/interop/requirements-peers.txt")
+	flag.StringVar(&m.jars, "jars", "", "the jars of Delta Lake for Spark, comma-separated")
 	flag.Parse()
+	m.python, m.systems = *python, strings.Split(*systems, ",")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, s, *child, *works, logs, *python, *minio); err != nil {
+	if err := run(ctx, s, *child, *works, logs, &m, *python, *minio); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1) //nolint:gocritic // stop was called
 	}
 }
 
-func run(ctx context.Context, s settings, child, works string, logs logTables, python string, minio bool) error {
+func run(ctx context.Context, s settings, child, works string, logs logTables, m *mergeRun, python string, minio bool) error {
 	if child != "" {
 		if err := json.Unmarshal([]byte(child), &s); err != nil {
 			return fmt.Errorf("read the settings of the child: %w", err)
@@ -82,6 +94,7 @@ func run(ctx context.Context, s settings, child, works string, logs logTables, p
 	}
 	s.Dir = filepath.Join(top, fmt.Sprintf("%d-%d", s.Rows, s.Files))
 	logs.Dir = filepath.Join(top, fmt.Sprintf("log-%d-%d-%d", logs.Adds, logs.Plan, logs.Commits))
+	m.tables.Dir, m.tables.Memory = filepath.Join(top, fmt.Sprintf("merge-%g", m.tables.Scale)), s.Memory
 	b := &bench{settings: s, out: tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', tabwriter.AlignRight)}
 	for work := range strings.SplitSeq(works, ",") {
 		switch work {
@@ -89,6 +102,9 @@ func run(ctx context.Context, s settings, child, works string, logs logTables, p
 			err = b.tables(ctx, minio)
 		case "log":
 			err = b.logs(ctx, logs, python, minio)
+		case "merge":
+			m.bench = b
+			err = m.run(ctx)
 		default:
 			err = fmt.Errorf("nothing is called %q", work)
 		}

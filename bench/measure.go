@@ -37,6 +37,13 @@ func measure(ctx context.Context, s settings) error {
 		return report(0, "")
 	case s.Log != nil:
 		return measureLog(ctx, *s.Log)
+	case s.MergeTables != nil:
+		if err := s.MergeTables.generate(ctx); err != nil {
+			return err
+		}
+		return report(0, "")
+	case s.MergeWork != nil:
+		return measureMergeWork(ctx, s)
 	}
 	if work, ok := strings.CutPrefix(s.Measure, "peer-"); ok {
 		return measurePeer(ctx, s, work)
