@@ -109,7 +109,7 @@ func (t *Table) Alter(ctx context.Context, eng Engine, a Alter) (*AlterResult, e
 			return nil, err
 		}
 	} else {
-		res, err := t.replan(ctx, Query{}, prepare)
+		res, err := t.replan(ctx, prepare)
 		if err != nil {
 			return nil, err
 		}

@@ -27,7 +27,7 @@ type Append struct {
 // other appends, deletes or merges. A source without rows commits only what Meta carries.
 // Errors:   ErrSchemaMismatch, *ConstraintError, *SQLError, those of Commit. Nothing is visible after an error.
 func (t *Table) Append(ctx context.Context, eng Engine, a Append) (*Result, error) {
-	return t.replan(ctx, a.Source, func(ctx context.Context) (*Change, error) { return t.PrepareAppend(ctx, eng, a) })
+	return t.replan(ctx, func(ctx context.Context) (*Change, error) { return t.PrepareAppend(ctx, eng, a) })
 }
 
 // PrepareAppend stages an Append.
@@ -57,8 +57,8 @@ func (t *Table) prepareAppend(ctx context.Context, eng Engine, a Append) (*Chang
 	}
 	c.parameter("mode", "Append")
 	c.parameter("partitionBy", jsonText(orEmpty(sh.partitionBy)))
-	c.op.BlindAppend = a.DeleteWhere == "" && !readsTable(t, a.Source)
-	c.reads.whole = readsTable(t, a.Source)
+	c.readsFrom(a.Source)
+	c.op.BlindAppend = a.DeleteWhere == "" && !c.readsItself
 	c.metrics = writeMetrics
 	if err := c.fill(ctx, eng, a.Source, a.MergeSchema); err != nil {
 		return nil, c.abandon(ctx, err)

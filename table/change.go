@@ -38,11 +38,13 @@ type Change struct {
 	txns     []txlog.Txn
 	fences   []func(*txlog.Snapshot) error
 	reads    readSet
-	metrics  func(*Change) map[string]string
-	result   Result
-	altered  *AlterResult // of an Alter: what the result does not say
-	attempts int
-	state    changeState
+	// readsItself: the source reads the table, at the version that the caller saw
+	readsItself bool
+	metrics     func(*Change) map[string]string
+	result      Result
+	altered     *AlterResult // of an Alter: what the result does not say
+	attempts    int
+	state       changeState
 }
 
 type changeState uint8
@@ -294,6 +296,7 @@ func (c *Change) finish(ctx context.Context, done *txlog.Committed) *Result {
 	c.attempts = done.Attempts
 	r := &c.result
 	r.VersionAfter, r.TxnID, r.Attempts = done.Version, done.TxnID, done.Attempts
+	r.Rebased = done.Winners
 	for _, w := range done.Warnings {
 		r.Warnings = append(r.Warnings, w.Error())
 	}

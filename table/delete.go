@@ -33,7 +33,7 @@ func (d Delete) condition() condition {
 // Protocol: files without rows left are removed, others get a deletion vector or are copied.
 // Errors:   *SQLError, ErrConstraint for an append-only table, those of Commit.
 func (t *Table) Delete(ctx context.Context, eng Engine, d Delete) (*Result, error) {
-	return t.replan(ctx, Query{Relations: d.Relations}, func(ctx context.Context) (*Change, error) { return t.PrepareDelete(ctx, eng, d) })
+	return t.replan(ctx, func(ctx context.Context) (*Change, error) { return t.PrepareDelete(ctx, eng, d) })
 }
 
 // PrepareDelete stages a Delete.
@@ -57,7 +57,7 @@ func (t *Table) prepareDelete(ctx context.Context, eng Engine, d Delete) (*Chang
 		return c, c.replaceFiles(allFiles(c.base))
 	}
 	c.parameter("predicate", jsonText([]string{d.Where}))
-	c.reads.whole = readsTable(t, Query{Relations: d.Relations})
+	c.readsFrom(Query{Relations: d.Relations})
 	if err := c.deleteWhere(ctx, eng, d.condition(), d.RewriteShare); err != nil {
 		return nil, c.abandon(ctx, err)
 	}

@@ -82,7 +82,7 @@ type Assignment struct {
 // Cost:   one pass over the key and condition columns of the files that may match, one over the other columns of
 // files with a row whose change is in doubt; writes new rows only, and one file of deletion vectors.
 func (t *Table) Merge(ctx context.Context, eng Engine, m Merge) (*Result, error) {
-	return t.replan(ctx, m.Source, func(ctx context.Context) (*Change, error) { return t.PrepareMerge(ctx, eng, m) })
+	return t.replan(ctx, func(ctx context.Context) (*Change, error) { return t.PrepareMerge(ctx, eng, m) })
 }
 
 // PrepareMerge stages a Merge.
@@ -116,7 +116,7 @@ func (t *Table) prepareMerge(ctx context.Context, eng Engine, m Merge) (*Change,
 	if err != nil || c.result.AlreadyDone {
 		return c, err
 	}
-	c.reads.whole = readsTable(t, m.Source)
+	c.readsFrom(m.Source)
 	r := &merging{Merge: m, c: c, eng: eng, deletes: map[int]*roaring64.Bitmap{}}
 	defer r.close(ctx)
 	if err := r.run(ctx); err != nil {

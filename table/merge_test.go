@@ -3,6 +3,7 @@ package table_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -331,6 +332,9 @@ func TestMergePlansAgainAfterAConflict(t *testing.T) {
 	if err != nil || res.RowsUpdated != 2 || res.RowsInserted != 0 || res.Attempts < 2 {
 		t.Fatalf("%+v %v", res, err)
 	}
+	if len(res.Replanned) != 1 || !strings.Contains(res.Replanned[0], "by version 3 (MERGE)") || res.Rebased != nil {
+		t.Fatalf("replanned %q, rebased %v", res.Replanned, res.Rebased)
+	}
 	want(t, l.rows(stale), "1 a 10", "2 second 2", "3 second 2", "11 k 110", "12 l 120")
 }
 
@@ -350,7 +354,7 @@ func TestMergeRebasesOverHarmlessCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, err := c.Commit(t.Context())
-	if err != nil || res.VersionAfter != 4 {
+	if err != nil || res.VersionAfter != 4 || !slices.Equal(res.Rebased, []txlog.Version{3}) || res.Replanned != nil {
 		t.Fatalf("%+v %v", res, err)
 	}
 	want(t, l.rows(stale), "1 a 10", "2 B 2", "11 k 110", "12 l 120", "100 far 1")

@@ -33,7 +33,7 @@ type Overwrite struct {
 // Protocol: removes and adds in one commit. Where removes whole files where it can, else it marks or copies rows.
 // Errors:   ErrSchemaMismatch, *ConstraintError, *SQLError, those of Commit. Nothing is visible after an error.
 func (t *Table) Overwrite(ctx context.Context, eng Engine, o Overwrite) (*Result, error) {
-	return t.replan(ctx, o.Source, func(ctx context.Context) (*Change, error) { return t.PrepareOverwrite(ctx, eng, o) })
+	return t.replan(ctx, func(ctx context.Context) (*Change, error) { return t.PrepareOverwrite(ctx, eng, o) })
 }
 
 // PrepareOverwrite stages an Overwrite.
@@ -82,7 +82,7 @@ func (t *Table) prepareOverwrite(ctx context.Context, eng Engine, o Overwrite) (
 	c.parameter("mode", "Overwrite")
 	c.parameter("partitionBy", jsonText(orEmpty(sh.partitionBy)))
 	c.metrics = writeMetrics
-	c.reads.whole = readsTable(t, o.Source)
+	c.readsFrom(o.Source)
 	if err := c.overwrite(ctx, eng, o); err != nil {
 		return nil, c.abandon(ctx, err)
 	}

@@ -41,6 +41,11 @@ type Result struct {
 	TxnID    string   `json:"txn_id,omitempty"`
 	Attempts int      `json:"attempts"` // versions tried, over all plans
 	Warnings []string `json:"warnings,omitempty"`
+
+	// Rebased are commits of other writers that the change landed behind as it was planned. Replanned says for each plan
+	// that was given up which commit made it untrue, and why.
+	Rebased   []txlog.Version `json:"rebased,omitempty"`
+	Replanned []string        `json:"replanned,omitempty"`
 }
 
 // scanned adds what a scan reports.

@@ -2,13 +2,11 @@ package table
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -144,42 +142,3 @@ func (t *Table) writable() (*txlog.Snapshot, error) {
 	}
 	return s, nil
 }
-
-// replan prepares and commits a change, and does it again on the newest snapshot while another writer makes the plan
-// untrue, at most limits.CommitAttempts times. A source that reads the table itself is pinned to the version that its
-// caller saw, so that planning again would mix two versions: then the conflict is the answer.
-func (t *Table) replan(ctx context.Context, source Query, prepare func(context.Context) (*Change, error)) (*Result, error) {
-	attempts := 0
-	for {
-		c, err := prepare(ctx)
-		if err != nil {
-			return nil, err
-		}
-		res, err := c.Commit(ctx)
-		attempts += max(1, c.attempts)
-		if err == nil {
-			res.Attempts = attempts
-			return res, nil
-		}
-		if derr := c.Discard(ctx); derr != nil {
-			t.opts.Log.Logger.WarnContext(ctx, "discard staged files", "table", t.URL(), "err", derr)
-		}
-		if !errors.Is(err, txlog.ErrConflict) || readsTable(t, source) || int64(attempts) >= t.opts.limits().CommitAttempts {
-			return nil, err
-		}
-		// Losers of one race must not meet again in the next: they wait a random time, longer each round.
-		wait := replanWait << min(attempts-1, replanDoublings)
-		if err := t.opts.Log.Clock.Sleep(ctx, clock.Jitter(t.opts.Log.Rand, wait)); err != nil {
-			return nil, err
-		}
-		if err := t.Refresh(ctx); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// A plan made again waits up to replanWait, doubled up to replanDoublings times.
-const (
-	replanWait      = 50 * time.Millisecond
-	replanDoublings = 5
-)

@@ -38,7 +38,7 @@ type Update struct {
 // Cost:     one pass over the columns of the condition and of Set, over the files that may hold such rows; one over
 // all columns of the rows that change.
 func (t *Table) Update(ctx context.Context, eng Engine, u Update) (*Result, error) {
-	return t.replan(ctx, Query{Relations: u.Relations}, func(ctx context.Context) (*Change, error) { return t.PrepareUpdate(ctx, eng, u) })
+	return t.replan(ctx, func(ctx context.Context) (*Change, error) { return t.PrepareUpdate(ctx, eng, u) })
 }
 
 // PrepareUpdate stages an Update.
@@ -64,7 +64,7 @@ func (t *Table) prepareUpdate(ctx context.Context, eng Engine, u Update) (*Chang
 		predicate = append(predicate, u.Where)
 	}
 	c.parameter("predicate", jsonText(predicate))
-	c.reads.whole = readsTable(t, Query{Relations: u.Relations})
+	c.readsFrom(Query{Relations: u.Relations})
 	x := &updating{Update: u, c: c, eng: eng, values: map[string]string{}}
 	if err := x.run(ctx); err != nil {
 		return nil, c.abandon(ctx, err)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -65,28 +64,20 @@ func (a *app) meta(txns []txlog.Txn, message string) table.ChangeMeta {
 // finish commits what was prepared, or in a dry run only says what it would do. Where another writer made the plan
 // untrue, again prepares it anew on the newest version.
 func (a *app) finish(ctx context.Context, verb string, w word, dryRun bool, c *table.Change, again func() (*table.Change, error)) error {
-	attempts := 0
-	for {
-		if dryRun {
-			r := c.Result()
-			if err := c.Discard(ctx); err != nil {
-				return err
-			}
-			return a.term.Changed("would be "+verb, w.text, r, true)
-		}
-		r, err := c.Commit(ctx)
-		if err == nil {
-			r.Attempts += attempts
-			return a.term.Changed(verb, w.text, r, false)
-		}
-		attempts++
-		err = errors.Join(err, c.Discard(ctx))
-		l := a.limits()
-		if !errors.Is(err, txlog.ErrConflict) || again == nil || int64(attempts) >= l.CommitAttempts {
+	if dryRun {
+		r := c.Result()
+		if err := c.Discard(ctx); err != nil {
 			return err
 		}
-		if c, err = again(); err != nil {
-			return err
-		}
+		return a.term.Changed("would be "+verb, w.text, r, true)
 	}
+	var prepare func(context.Context) (*table.Change, error)
+	if again != nil {
+		prepare = func(context.Context) (*table.Change, error) { return again() }
+	}
+	r, err := c.CommitOrReplan(ctx, prepare)
+	if err != nil {
+		return err
+	}
+	return a.term.Changed(verb, w.text, r, false)
 }

@@ -53,6 +53,12 @@ func (t *Terminal) Changed(verb, name string, r *table.Result, dryRun bool) erro
 	}
 	t.Fact("files", files...)
 	t.Fact("bytes", "read "+Bytes(r.BytesRead), "written "+Bytes(r.BytesWritten))
+	if n := int64(len(r.Rebased)); n > 0 {
+		t.Fact("rebased", "over "+Plural(n, "harmless commit")+" of other writers")
+	}
+	for _, why := range r.Replanned {
+		t.Fact("again", Clean(why))
+	}
 	return nil
 }
 
