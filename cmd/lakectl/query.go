@@ -24,6 +24,7 @@ func (a *app) queryCommand() *cobra.Command {
 		Long: `query runs one SELECT. In FROM stands a name of lake.yml (silver.flights), or a quoted path or URL of a table or of
 files ('./orders', 's3://lake/orders', 'new.csv', 'landing/*.parquet').
 Time travel: './orders@v1', './orders@2026-01-31T00:00:00Z', AT (VERSION => 1), VERSION AS OF 1, TIMESTAMP AS OF '…'.
+EXPLAIN SELECT … says which files of each table are read and skipped, and why, then shows the plan; EXPLAIN ANALYZE runs it.
 Changes: table_changes('./orders', 2, 5) is the change data feed of the versions 2 to 5; see lakectl changes --help.
 Without SQL it is read from the standard input; on a terminal that is a prompt, and statements end with a semicolon.
 What files were read and skipped is said on stderr.`,
@@ -72,6 +73,9 @@ const maxSQL = 16 << 20
 func (a *app) query(ctx context.Context, sql, zone string) error {
 	if strings.TrimSpace(sql) == "" {
 		return usagef("the SQL is empty")
+	}
+	if rest, analyze, ok := explainOf(sql); ok {
+		return a.explain(ctx, rest, zone, analyze)
 	}
 	if err := onlySelect(sql); err != nil {
 		return err

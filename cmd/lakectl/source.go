@@ -33,8 +33,15 @@ type fileOptions struct {
 // reading is a SELECT with everything that it reads.
 type reading struct {
 	query   table.Query
-	reports []*table.ScanReport // one for each table
-	tables  []*table.Table
+	reports []*table.ScanReport // one for each table that is scanned
+	scanned []scanned           // the same tables
+	tables  []*table.Table      // and those whose change feeds are read
+}
+
+// scanned is a table of a SELECT with what the SELECT wants of it.
+type scanned struct {
+	table *table.Table
+	ref   table.TableRef
 }
 
 // gone adds to an error about a vacuumed file which version was read, and how long removed files are kept.
@@ -311,7 +318,8 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 	}
 	// A Delta table holds fewer types than a screen can show (sum gives HUGEINT): as a subquery the statement keeps its
 	// tables and predicates, and only a text comes out.
-	wrapped := "SELECT CAST(hash(q) AS varchar) AS h FROM (" + strings.TrimRight(sql, "; \t\r\n") + "\n) AS q"
+	const before = "SELECT CAST(hash(q) AS varchar) AS h FROM ("
+	wrapped := before + strings.TrimRight(sql, "; \t\r\n") + "\n) AS q"
 	statement, err := engine.Parse(ctx, table.Parse{SQL: wrapped, Schemas: func(r table.TableRef) (*txlog.Schema, error) {
 		for key, s := range schemas {
 			if strings.EqualFold(key, r.Key()) {
@@ -321,7 +329,7 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 		return nil, fmt.Errorf("table %s was not found", r.Name)
 	}})
 	if err != nil {
-		return nil, err
+		return nil, moved(err, sql, len(before))
 	}
 	for _, ref := range statement.Tables {
 		t, ok := tables[ref.Key()]
@@ -335,9 +343,24 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 		}
 		out.query.Relations[ref.Key()] = rel
 		out.reports = append(out.reports, report)
+		out.scanned = append(out.scanned, scanned{t, ref})
 		out.tables = append(out.tables, t)
 	}
 	return out, nil
+}
+
+// moved puts an error in the SQL that we wrapped around sql at its place in sql.
+func moved(err error, sql string, before int) error {
+	var e *table.SQLError
+	if !errors.As(err, &e) || e.SQL == sql {
+		return err
+	}
+	out := *e
+	out.SQL = sql
+	if out.Offset -= before; out.Offset < 0 || out.Offset > len(sql) {
+		out.Offset = -1
+	}
+	return &out
 }
 
 // reference finds what a table of a SELECT stands for: a table, or files.

@@ -51,9 +51,7 @@ func (s *session) failure(ctx context.Context, sql, text string) error {
 	if strings.EqualFold(d.Type, "interrupt") {
 		return errInterrupted
 	}
-	for path, link := range s.links {
-		d.Message = strings.ReplaceAll(d.Message, link, path)
-	}
+	d.Message = s.named(d.Message)
 	message := s.readable(d.Message)
 	if path, f, ok := s.sourceIn(d.Message); ok && d.Type != "Permission" {
 		return s.sourceFailure(path, f, d.Message)
@@ -101,6 +99,14 @@ func (s *session) overLimit(message string) error {
 		return &limits.Error{Limit: "temp_disk", Value: o.MaxTempBytes + 1, Max: o.MaxTempBytes, Setting: tempDiskSetting}
 	}
 	return &limits.Error{Limit: "memory", Value: o.MemoryBytes + 1, Max: o.MemoryBytes, Setting: memorySetting}
+}
+
+// named replaces the links of the call by the paths that they lead to.
+func (s *session) named(message string) string {
+	for path, link := range s.links {
+		message = strings.ReplaceAll(message, link, path)
+	}
+	return message
 }
 
 // readable replaces paths of this machine by the names of what they hold.
