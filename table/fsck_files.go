@@ -92,7 +92,7 @@ func (c *checking) file(ctx context.Context, i int) (int64, string, error) {
 		c.find(FileSizeDiffers, name, "%d bytes, the log says %d", info.Size, files.Size(i))
 		return -1, "", nil
 	}
-	f, err := parquetio.Open(&objectReader{ctx, c.log.Store(), key, info.Size}, info.Size, c.options.limits())
+	f, err := parquetio.Open(objectstore.ReaderAt(ctx, c.log.Store(), key, info.Size), info.Size, c.options.limits())
 	if err != nil {
 		if unreachable(err) {
 			return -1, "", err
@@ -154,34 +154,4 @@ func (c *checking) partition(i int) {
 			c.find(PartitionValueBad, name, "column %s: %v", column, err)
 		}
 	}
-}
-
-// objectReader reads an object piece by piece.
-type objectReader struct {
-	ctx   context.Context //nolint:containedctx // it lives for one call that wants an io.ReaderAt
-	store objectstore.Store
-	key   string
-	size  int64
-}
-
-// ReadAt implements io.ReaderAt: one GET.
-func (r *objectReader) ReadAt(p []byte, at int64) (int, error) {
-	if at < 0 || at >= r.size {
-		return 0, io.EOF
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	body, _, err := r.store.Get(r.ctx, r.key, objectstore.Range{Offset: at, Length: int64(len(p))})
-	if err != nil {
-		return 0, err
-	}
-	n, err := io.ReadFull(body, p)
-	if cerr := body.Close(); err == nil {
-		err = cerr
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
-	}
-	return n, err
 }

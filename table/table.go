@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -68,6 +69,9 @@ func (t *Table) Log() *txlog.Log { return t.log }
 
 // Store is where the table lives.
 func (t *Table) Store() objectstore.Store { return t.log.Store() }
+
+// Limits bound what is read of the table.
+func (t *Table) Limits() limits.Limits { return t.opts.limits() }
 
 // Snapshot is the version that reads of this handle see.
 func (t *Table) Snapshot() *txlog.Snapshot {

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,12 +18,8 @@ import (
 const (
 	// putAttempts bounds the tries to put one file, each under a new name.
 	putAttempts = 4
-	// folderBytes bounds the name of a partition folder: file systems allow 255 bytes.
-	folderBytes = 200
 	// retryPause grows twofold with each attempt.
 	retryPause = 50 * time.Millisecond
-	// nullFolder stands for NULL in the name of a partition folder.
-	nullFolder = "__HIVE_DEFAULT_PARTITION__"
 )
 
 // uploader puts the files of one Write, and takes them away again when one cannot be put.
@@ -66,7 +60,7 @@ func (u *uploader) put(ctx context.Context, f written) (table.WrittenFile, error
 		return table.WrittenFile{}, err
 	}
 	defer func() { _ = body.Close() }()
-	folder := u.write.Prefix + u.folder(f.partition)
+	folder := u.write.Prefix + u.write.Folder(f.partition)
 	for attempt := 1; ; attempt++ {
 		key := folder + cmp.Or(u.write.NamePrefix, "part-") + clock.NewUUID(u.engine.options.Rand) + ".parquet"
 		u.mu.Lock()
@@ -101,42 +95,4 @@ func (u *uploader) remove(ctx context.Context, keys []string) {
 	if err := u.write.Store.Delete(ctx, keys...); err != nil && !errors.Is(err, objectstore.ErrNotFound) {
 		u.engine.options.Logger.Warn("staged data files stay until vacuum", "files", len(keys), "error", err)
 	}
-}
-
-// folder is the path of a partition in the manner of Hive, for people only: values come from the log.
-func (u *uploader) folder(partition map[string]string) string {
-	var path strings.Builder
-	for _, name := range u.write.PartitionBy {
-		f, err := u.write.Schema.Lookup(name)
-		if err != nil {
-			continue // describe has found it
-		}
-		value := escapeFolder(partition[f.Name])
-		if value == "" {
-			value = nullFolder
-		}
-		folder := escapeFolder(f.PhysicalName(u.write.Mapping)) + "=" + value
-		if len(folder) > folderBytes {
-			folder = folder[:folderBytes]
-			for !utf8.ValidString(folder) {
-				folder = folder[:len(folder)-1]
-			}
-		}
-		path.WriteString(folder + "/")
-	}
-	return path.String()
-}
-
-// escapeFolder escapes what Hive and Spark escape in folder names.
-func escapeFolder(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		c := s[i]
-		if c < 0x20 || c == 0x7f || strings.IndexByte(`"#%'*/:=?\{[]^`, c) >= 0 {
-			fmt.Fprintf(&b, "%%%02X", c)
-			continue
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
 }

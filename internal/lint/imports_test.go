@@ -37,6 +37,7 @@ func rooms() []room {
 		{"table", join(belowTx, []string{"txlog", "table/schemaedit", "table/sparksql"}), "a table declares the Engine it needs and never learns which one it got"},
 		{"table/schemaedit", []string{"txlog"}, "edits of a schema are pure functions: what a table allows is decided in table"},
 		{"table/sparksql", []string{"txlog"}, "translating an expression is a pure function: what a table's rules mean is decided in table"},
+		{"table/typed", []string{"objectstore", "internal/parquetio", "txlog", "table"}, "rows as Go values need no engine and no cgo"},
 		{"engine/", join(leaves, stores, []string{"internal/parquetio", "internal/cache", "txlog", "table"}), "engines compute and never commit or schedule (architecture, law 1)"},
 		{"pipeline", belowPi, "pipelines run on any engine and any store: both are wired in cmd"},
 		{"jobs", join(belowPi, []string{"pipeline"}), "jobs decide when, pipelines decide what: never the other way, and no engine"},
