@@ -10,7 +10,8 @@ type Append struct {
 	// Source gives the rows. Its columns are matched by name, without regard to case, and cast to the table's types;
 	// columns that it lacks are NULL.
 	Source Query
-	// MergeSchema adds columns that the table lacks, nullable, in the same commit. Without it they are an error.
+	// MergeSchema adds columns and fields of structs that the table lacks, nullable, in the same commit. Without it they
+	// are an error.
 	MergeSchema bool
 	// DeleteWhere is a condition over the table, alias t; rows for which it is true leave the table in the same
 	// commit, also when the source is empty: that is how the rows of a file that was loaded before are replaced.
@@ -85,18 +86,12 @@ func (c *Change) fill(ctx context.Context, eng Engine, src Query, mergeSchema bo
 	if err != nil {
 		return err
 	}
-	if len(extra) > 0 {
-		if !mergeSchema {
-			return fmt.Errorf("%w: the table has no column %s", ErrSchemaMismatch, names(extra))
-		}
-		if extra, err = typed(ctx, eng, src, extra); err != nil {
+	if len(extra) > 0 && !mergeSchema {
+		return fmt.Errorf("%w: the table has no column %s", ErrSchemaMismatch, names(extra))
+	}
+	if mergeSchema {
+		if err := c.evolve(ctx, eng, src, source, extra, from); err != nil {
 			return err
-		}
-		if err := c.addColumns(extra); err != nil {
-			return err
-		}
-		for _, f := range extra {
-			from[f.Name] = f.Name
 		}
 	}
 	if err := checkNested(c.shape.schema, source, from); err != nil {

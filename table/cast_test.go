@@ -111,12 +111,12 @@ func TestExtraFieldOfStructIsNotDropped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			source := table.Query{SQL: "SELECT 1 AS id, " + c.value}
-			_, err := tab.Append(t.Context(), l.eng, table.Append{Source: source, MergeSchema: true})
+			_, err := tab.Append(t.Context(), l.eng, table.Append{Source: source})
 			if !errors.Is(err, table.ErrSchemaMismatch) || !strings.Contains(err.Error(), c.path) {
 				t.Errorf("append: %v, want a mismatch of %s", err, c.path)
 			}
 			_, err = tab.Merge(t.Context(), l.eng, table.Merge{
-				Source: source, On: "t.id = s.id", MergeSchema: true, Clauses: []table.Clause{{When: table.NotMatched, Do: table.DoInsert, Star: true}},
+				Source: source, On: "t.id = s.id", Clauses: []table.Clause{{When: table.NotMatched, Do: table.DoInsert, Star: true}},
 			})
 			if !errors.Is(err, table.ErrSchemaMismatch) || !strings.Contains(err.Error(), c.path) {
 				t.Errorf("merge: %v, want a mismatch of %s", err, c.path)

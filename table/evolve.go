@@ -1,27 +1,74 @@
 package table
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// addColumns gives the change's shape the columns extra, nullable and last, and plans the metaData that says so.
+// evolve gives the change's shape what the source src brings and the table lacks, and plans the metaData that says so:
+// the columns extra, nullable and last, and fields of structs at any depth, each last in its struct. source are the
+// columns of src, from names those of each column of the table; extra is added to it.
 //
-// Protocol: "Change Metadata". Old files lack the columns, which reads as NULL.
-// Errors:   txlog.ErrUnsupportedFeature for a type that needs a feature that we cannot write.
-func (c *Change) addColumns(extra []txlog.Field) error {
+// Protocol: "Change Metadata". Old files lack the columns and fields, which reads as NULL.
+// Errors:   *SQLError for a type that no Delta table holds, ErrSchemaMismatch, txlog.ErrUnsupportedFeature for a type
+// that needs a feature that we cannot write.
+func (c *Change) evolve(ctx context.Context, eng Engine, src Query, source, extra []txlog.Field, from map[string]string) error {
+	deeper := checkNested(c.shape.schema, source, from) != nil
+	if len(extra) == 0 && !deeper {
+		return nil
+	}
+	whole, err := typesOf(ctx, eng, src)
+	if err != nil {
+		return err
+	}
 	fields := slices.Clone(c.shape.schema.Fields)
+	for i := range fields {
+		if t := typeOf(whole, from[fields[i].Name]); t != nil && deeper {
+			fields[i].Type = withFields(fields[i].Type, t)
+		}
+	}
 	for _, f := range extra {
-		fields = append(fields, txlog.Field{Name: f.Name, Type: f.Type, Nullable: true})
+		if t := typeOf(whole, f.Name); t != nil {
+			fields = append(fields, txlog.Field{Name: f.Name, Type: t, Nullable: true})
+			from[f.Name] = f.Name
+		}
 	}
 	schema, err := txlog.NewSchema(fields...)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSchemaMismatch, err)
 	}
 	return c.reshape(schema, c.shape.partitionBy)
+}
+
+// withFields is t with the fields of structs that from has at the same place and t lacks.
+func withFields(t, from *txlog.DataType) *txlog.DataType {
+	if t.Kind != from.Kind {
+		return t
+	}
+	out := *t
+	switch t.Kind {
+	case txlog.KindStruct:
+		out.Fields = slices.Clone(t.Fields)
+		for _, f := range from.Fields {
+			at := slices.IndexFunc(out.Fields, func(have txlog.Field) bool { return strings.EqualFold(have.Name, f.Name) })
+			if at < 0 {
+				out.Fields = append(out.Fields, txlog.Field{Name: f.Name, Type: f.Type, Nullable: true})
+				continue
+			}
+			out.Fields[at].Type = withFields(out.Fields[at].Type, f.Type)
+		}
+	case txlog.KindArray:
+		out.Element = withFields(t.Element, from.Element)
+	case txlog.KindMap:
+		out.Key, out.Value = withFields(t.Key, from.Key), withFields(t.Value, from.Value)
+	default:
+	}
+	return &out
 }
 
 // reshape plans a metaData with another schema. With column mapping its new columns get ids and physical names;

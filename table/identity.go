@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -75,18 +76,18 @@ func (n *identityNumbers) after(count int64) *txlog.Identity {
 	return &id
 }
 
-// moveMarks plans the metaData that says that count numbers of each of these columns were given out.
-func (c *Change) moveMarks(numbers []*identityNumbers, count int64) error {
-	if len(numbers) == 0 || count == 0 {
+// moveMarks plans the metaData that says how many numbers of each of these columns were given out.
+func (c *Change) moveMarks(numbers []*identityNumbers, given []int64) error {
+	if !slices.ContainsFunc(given, func(n int64) bool { return n > 0 }) {
 		return nil
 	}
 	schema := &txlog.Schema{Fields: append([]txlog.Field(nil), c.shape.schema.Fields...)}
-	for _, n := range numbers {
+	for i, n := range numbers {
 		f, err := schema.Lookup(n.column)
 		if err != nil {
 			return err
 		}
-		*f = f.WithIdentity(n.after(count))
+		*f = f.WithIdentity(n.after(given[i]))
 	}
 	meta, _ := c.inForce()
 	meta.SchemaString = schema.JSON()

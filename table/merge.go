@@ -33,8 +33,9 @@ type Merge struct {
 	Clauses []Clause
 	// TargetAlias and SourceAlias are the names in On and Clauses; "" means t and s.
 	TargetAlias, SourceAlias string
-	// MergeSchema adds the columns of the source that the table lacks, for clauses with Star; and lets Star leave
-	// out columns that the source lacks (an update keeps them, an insert gives NULL). Without it both are errors.
+	// MergeSchema adds the columns, and fields of structs, of the source that the table lacks, for clauses with Star; and
+	// lets Star leave out those that the source lacks (an update keeps them, an insert gives NULL; so does an update
+	// inside arrays and maps). Without it both are errors.
 	MergeSchema  bool
 	RewriteEqual bool    // rewrite matched rows that would not change too
 	RewriteShare float64 // as in Append

@@ -22,19 +22,13 @@ func (r *merging) resolve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if star && len(extra) > 0 {
-		if !r.MergeSchema {
-			return fmt.Errorf("%w: the table has no column %s", ErrSchemaMismatch, names(extra))
-		}
-		if extra, err = typed(ctx, r.eng, r.Source, extra); err != nil {
+	switch {
+	case star && r.MergeSchema:
+		if err := r.c.evolve(ctx, r.eng, r.Source, r.fields, extra, from); err != nil {
 			return err
 		}
-		if err := r.c.addColumns(extra); err != nil {
-			return err
-		}
-		for _, f := range extra {
-			from[f.Name] = f.Name
-		}
+	case star && len(extra) > 0:
+		return fmt.Errorf("%w: the table has no column %s", ErrSchemaMismatch, names(extra))
 	}
 	if r.rules, err = rulesOf(r.c.shape, r.c.start); err != nil {
 		return err
@@ -105,12 +99,41 @@ func (r *merging) assignAll(mc *mergeClause, from map[string]string) error {
 			}
 			continue
 		}
-		mc.values[f.Name] = CastSQL(qualified(r.SourceAlias, name), typeOf(r.fields, name), f.Type, f.Name)
+		value, t := qualified(r.SourceAlias, name), typeOf(r.fields, name)
+		if lack := lostFields(f.Type, t, f.Name); mc.Do == DoUpdate && len(lack) > 0 {
+			if !r.MergeSchema {
+				return fmt.Errorf("%w: the source has no field %s; list the columns to set, or merge schemas", ErrSchemaMismatch, strings.Join(lack, ", "))
+			}
+			value, t = keepFields(value, qualified(r.TargetAlias, f.Name), t, f.Type)
+			mc.target = true
+		}
+		mc.values[f.Name] = CastSQL(value, t, f.Type, f.Name)
 	}
 	if missing != nil && !r.MergeSchema {
 		return fmt.Errorf("%w: the source has no column %s; list the columns to set, or merge schemas", ErrSchemaMismatch, names(missing))
 	}
 	return nil
+}
+
+// keepFields is expr, a struct of type from, with the fields that only the struct old of type to has, at any depth outside
+// arrays and maps. A struct that is NULL stays NULL.
+func keepFields(expr, old string, from, to *txlog.DataType) (string, *txlog.DataType) {
+	if from.Kind != txlog.KindStruct || to.Kind != txlog.KindStruct {
+		return expr, from
+	}
+	part := func(of, name string) string { return "struct_extract(" + of + ", " + QuoteString(name) + ")" }
+	whole := *from
+	whole.Fields = nil
+	var items []string
+	for _, f := range to.Fields {
+		value, t := part(old, f.Name), f.Type
+		if at := slices.IndexFunc(from.Fields, func(s txlog.Field) bool { return strings.EqualFold(s.Name, f.Name) }); at >= 0 {
+			value, t = keepFields(part(expr, from.Fields[at].Name), value, from.Fields[at].Type, f.Type)
+		}
+		whole.Fields = append(whole.Fields, txlog.Field{Name: f.Name, Type: t, Nullable: true})
+		items = append(items, QuoteIdent(f.Name)+" := "+value)
+	}
+	return "CASE WHEN " + expr + " IS NOT NULL THEN struct_pack(" + strings.Join(items, ", ") + ") END", &whole
 }
 
 // assign resolves a list of assignments.

@@ -90,7 +90,7 @@ func TestMergeWithoutVectorsCopies(t *testing.T) {
 		Source: values("id, name, n", "(2, 'B', 21)", "(11, 'K', 0)", "(12, 'L', 0)"), On: "t.id = s.id",
 		Clauses: []table.Clause{deleteIf("s.n = 0 AND t.id = 12"), updateAll("")},
 	})
-	if err != nil || res.DeletionVectors != 0 || res.RowsCopied != 1 || res.FilesRemoved != 2 {
+	if err != nil || res.DeletionVectors != 0 || res.RowsCopied != 1 || res.FilesRemoved != 2 || res.FilesRewritten != 1 {
 		t.Fatalf("%+v %v", res, err)
 	}
 	want(t, l.rows(tab), "1 a 10", "2 B 21", "11 K 0")

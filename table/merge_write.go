@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
@@ -55,7 +56,10 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 		schema = r.c.shape.moved()
 	}
 	news := r.rules.newRows(schema)
-	news.most = r.c.result.RowsInserted
+	inserts, err := r.insertsByClause(ctx)
+	if err != nil {
+		return err
+	}
 	for i, cl := range r.clauses {
 		if !slices.Contains(kind, cl.Do) || rows[cl.Do] == 0 {
 			continue
@@ -64,7 +68,7 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 		if cl.Do == DoUpdate && cl.target {
 			from = pair
 		}
-		news.add(r.image(cl, schema), from+" WHERE m."+matchClause+" = "+metric(int64(i))+" AND m."+matchChanges, cl.Do == DoInsert)
+		news.add(r.image(cl, schema), from+" WHERE m."+matchClause+" = "+metric(int64(i))+" AND m."+matchChanges, cl.Do == DoInsert, inserts[i])
 	}
 	files, err := r.c.stageNew(ctx, r.eng, news, Query{Relations: r.relations(&rel), TimeZone: r.Source.TimeZone})
 	if err != nil {
@@ -77,6 +81,30 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 		r.images = append(r.images, newImages(changeOf(kind[0]), files)...)
 	}
 	return nil
+}
+
+// insertsByClause counts the rows that each clause inserts. Only numbers that the table gives out need it.
+func (r *merging) insertsByClause(ctx context.Context) (map[int]int64, error) {
+	out := map[int]int64{}
+	if len(r.rules.identity) == 0 || r.c.result.RowsInserted == 0 {
+		return out, nil
+	}
+	items := make([]string, len(r.clauses))
+	for i := range r.clauses {
+		items[i] = "count(*) FILTER (WHERE " + matchClause + " = " + metric(int64(i)) + ")"
+	}
+	row, _, err := r.one(ctx, "SELECT "+strings.Join(items, ", ")+" FROM "+matchRelation+" WHERE "+matchFile+" IS NULL")
+	if err != nil {
+		return nil, fmt.Errorf("count new rows: %w", err)
+	}
+	for i, v := range row {
+		n, ok := v.(int64)
+		if !ok {
+			return nil, fmt.Errorf("count new rows: engine answered with %v", v)
+		}
+		out[i] = n
+	}
+	return out, nil
 }
 
 // changeOf is what the change data feed calls the new rows of a clause.

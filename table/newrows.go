@@ -19,9 +19,11 @@ type newRows struct {
 	schema  *txlog.Schema // what the rows have: the columns of the table, and those behind them that nobody sees
 	parts   []string
 	brought map[string]bool // generated columns that a part brings values of
-	numbers bool            // a part has rows that get numbers
-	most    int64           // of such rows; 0: as many as there are rows
+	numbers []int64         // rows that get a number, by identity column; allRows: every row
 }
+
+// allRows stands for the rows of a part where nobody has counted them: then it is the only part.
+const allRows = -1
 
 // newRowsOf starts the new rows of a table that looks as the change leaves it.
 func (c *Change) newRowsOf() (*newRows, error) {
@@ -34,12 +36,12 @@ func (c *Change) newRowsOf() (*newRows, error) {
 
 // newRows starts new rows with the columns of schema: those of the table, and hidden ones.
 func (r *rules) newRows(schema *txlog.Schema) *newRows {
-	return &newRows{rules: r, schema: schema, brought: map[string]bool{}}
+	return &newRows{rules: r, schema: schema, brought: map[string]bool{}, numbers: make([]int64, len(r.identity))}
 }
 
-// add is rows of from (FROM … WHERE …) with these values by column, each of the column's type. Inserted rows get
-// defaults and numbers where they bring nothing; generated columns are computed where no value is brought.
-func (n *newRows) add(values map[string]string, from string, inserted bool) {
+// add is rows of from (FROM … WHERE …) with these values by column, each of the column's type. Inserted rows, which are
+// count, get defaults and numbers where they bring nothing; generated columns are computed where no value is brought.
+func (n *newRows) add(values map[string]string, from string, inserted bool, count int64) {
 	columns, outer := make([]string, 0, len(n.schema.Fields)), map[string]string{}
 	for _, f := range n.schema.Fields {
 		value, brought := values[f.Name]
@@ -60,10 +62,16 @@ func (n *newRows) add(values map[string]string, from string, inserted bool) {
 			outer[g.name] = g.sql
 		}
 	}
-	for _, id := range n.rules.identity {
+	for i, id := range n.rules.identity {
 		_, brought := values[id.column]
 		asks := inserted && !brought
-		n.numbers = n.numbers || asks
+		switch {
+		case !asks:
+		case count == allRows:
+			n.numbers[i] = allRows
+		default:
+			n.numbers[i] += count
+		}
 		columns = append(columns, strconv.FormatBool(asks)+" AS "+QuoteIdent(id.asks))
 	}
 	sql := "SELECT " + strings.Join(columns, ", ") + from
@@ -98,7 +106,7 @@ func (n *newRows) unchecked() string {
 	switch {
 	case len(n.rules.identity) == 0:
 		return sql
-	case !n.numbers:
+	case !n.gives():
 		return n.over(sql, nil, false)
 	}
 	counted, values := []string{rowAlias + ".*"}, map[string]string{}
@@ -107,6 +115,11 @@ func (n *newRows) unchecked() string {
 		values[id.column] = id.value()
 	}
 	return n.over("SELECT "+strings.Join(counted, ", ")+" FROM ("+sql+") AS "+rowAlias, values, false)
+}
+
+// gives tells whether any row gets a number.
+func (n *newRows) gives() bool {
+	return slices.ContainsFunc(n.numbers, func(count int64) bool { return count != 0 })
 }
 
 // checks are the rules that the rows can break.
@@ -129,12 +142,13 @@ func (c *Change) stageNew(ctx context.Context, eng Engine, n *newRows, q Query) 
 	files, err := c.stageAs(ctx, eng, q, n.schema)
 	if err == nil {
 		c.addFresh(files)
-		if n.numbers {
-			count := rowsOf(files)
-			if n.most > 0 {
-				count = min(count, n.most)
+		if n.gives() {
+			for i := range n.numbers {
+				if n.numbers[i] == allRows {
+					n.numbers[i] = rowsOf(files)
+				}
 			}
-			err = c.moveMarks(n.rules.identity, count)
+			err = c.moveMarks(n.rules.identity, n.numbers)
 		}
 		return files, err
 	}

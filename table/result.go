@@ -31,6 +31,7 @@ type Result struct {
 	FilesSkippedStats     int `json:"files_skipped_stats"`
 	FilesAdded            int `json:"files_added"`
 	FilesRemoved          int `json:"files_removed"`
+	FilesRewritten        int `json:"files_rewritten"`  // of the removed ones, files whose other rows were copied
 	DeletionVectors       int `json:"deletion_vectors"` // files that got a new deletion vector
 	ChangeFiles           int `json:"change_files"`     // files written for the change data feed
 

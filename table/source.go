@@ -97,23 +97,6 @@ func schemasOf(ctx context.Context, eng Engine, q Query) (map[string]*txlog.Sche
 	return out, nil
 }
 
-// typed gives fields the types that typesOf finds for a source.
-func typed(ctx context.Context, eng Engine, q Query, fields []txlog.Field) ([]txlog.Field, error) {
-	all, err := typesOf(ctx, eng, q)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]txlog.Field, 0, len(fields))
-	for _, f := range fields {
-		for _, t := range all {
-			if t.Name == f.Name {
-				out = append(out, t)
-			}
-		}
-	}
-	return out, nil
-}
-
 // scratch is rows that the engine keeps for the length of one operation, outside any table.
 type scratch struct {
 	schema *txlog.Schema
@@ -182,7 +165,7 @@ func checkNested(target *txlog.Schema, source []txlog.Field, from map[string]str
 		}
 	}
 	if lost != nil {
-		return fmt.Errorf("%w: the table has no field %s; fields are not added by merging schemas yet", ErrSchemaMismatch, strings.Join(lost, ", "))
+		return fmt.Errorf("%w: the table has no field %s; merge schemas to add it", ErrSchemaMismatch, strings.Join(lost, ", "))
 	}
 	return nil
 }
@@ -238,7 +221,7 @@ func (n *newRows) castSource(source []txlog.Field, from map[string]string, src s
 			values[f.Name] = CastSQL(qualified("s", name), typeOf(source, name), f.Type, f.Name)
 		}
 	}
-	n.add(values, " FROM "+subquery(src)+" AS s", true)
+	n.add(values, " FROM "+subquery(src)+" AS s", true, allRows)
 	return nil
 }
 

@@ -173,6 +173,7 @@ func (c *Change) rewrite(ctx context.Context, eng Engine, files []int, gone map[
 	c.copied = append(c.copied, written...)
 	c.wrote(written)
 	c.result.RowsCopied += rowsOf(written)
+	c.result.FilesRewritten += len(files)
 	c.drop = append(c.drop, files...)
 	slices.Sort(c.drop)
 	return nil

@@ -209,7 +209,7 @@ func (x *updating) writeImages(ctx context.Context, found map[int]*roaring64.Bit
 	}
 	w := condition{alias: x.Alias, zone: x.TimeZone, relations: x.Relations}
 	news := x.rules.newRows(schema)
-	news.add(values, " FROM "+w.from(), false)
+	news.add(values, " FROM "+w.from(), false, allRows)
 	files, err := x.c.stageNew(ctx, x.eng, news, w.over(rel))
 	if err != nil {
 		return nil, fmt.Errorf("write new rows: %w", err)

@@ -18,6 +18,8 @@ type mergeFlags struct {
 	file        string
 	clauses     []table.Clause
 	mergeSchema bool
+
+	rewriteShare float64
 }
 
 func (a *app) mergeCommand() *cobra.Command {
@@ -30,6 +32,7 @@ func (a *app) mergeCommand() *cobra.Command {
   --when-matched-update      '*' or 'status = s.status, n = t.n + 1'
   --when-matched-delete      a condition, or true for every matched row
   --when-not-matched-insert  '*' or '(id, status) VALUES (s.id, s.status)'
+  --when-not-matched-by-source-update, --when-not-matched-by-source-delete  for rows of TABLE that match no row of --source
 A clause may end in WHERE and a condition, and may be repeated. A NULL key matches nothing. Two source rows that would
 change one row of the table are an error that lists the keys. -f reads a MERGE INTO statement instead.`,
 		Example: `  lakectl merge ./orders --source updates.csv --on 't.id = s.id' --when-matched-update '*' --when-not-matched-insert '*'
@@ -53,10 +56,14 @@ change one row of the table are an error that lists the keys. -f reads a MERGE I
 	flags.StringVar(&f.source, "source", "", "files, a table or a query")
 	flags.StringVar(&f.on, "on", "", "which rows match: 't.id = s.id'")
 	flags.StringVarP(&f.file, "file", "f", "", "read a MERGE INTO statement from a file")
-	flags.BoolVar(&f.mergeSchema, "merge-schema", false, "add columns that the table lacks, and let '*' leave out those that the source lacks")
+	flags.BoolVar(&f.mergeSchema, "merge-schema", false, "add columns and fields that the table lacks, and let '*' leave out those that the source lacks")
+	flags.Float64Var(&f.rewriteShare, "rewrite-share", table.DefaultRewriteShare,
+		"share of a file's rows above which the file is written anew instead of marking rows as deleted")
 	flags.Var(&clauseFlag{&f.clauses, parseUpdate}, "when-matched-update", "change matched rows")
 	flags.Var(&clauseFlag{&f.clauses, parseDelete}, "when-matched-delete", "delete matched rows")
 	flags.Var(&clauseFlag{&f.clauses, parseInsert}, "when-not-matched-insert", "insert source rows that match none")
+	flags.Var(&clauseFlag{&f.clauses, orphan(parseUpdate)}, "when-not-matched-by-source-update", "change rows of the table that match none")
+	flags.Var(&clauseFlag{&f.clauses, orphan(parseDelete)}, "when-not-matched-by-source-delete", "delete rows of the table that match none")
 	return c
 }
 
@@ -76,6 +83,15 @@ func (f *clauseFlag) Set(text string) error {
 	}
 	*f.clauses = append(*f.clauses, c)
 	return nil
+}
+
+// orphan makes a clause on matched rows one on rows of the table without a source row.
+func orphan(parse func(string) (table.Clause, error)) func(string) (table.Clause, error) {
+	return func(text string) (table.Clause, error) {
+		c, err := parse(text)
+		c.When = table.NotMatchedBySource
+		return c, err
+	}
 }
 
 // parseUpdate reads "*" or "a = s.a, b = s.b", each with an optional WHERE.
@@ -200,13 +216,17 @@ func (a *app) merge(ctx context.Context, target string, f mergeFlags) error {
 	if err := a.oneValue(); err != nil {
 		return err
 	}
-	m := table.Merge{On: f.on, Clauses: f.clauses, MergeSchema: f.mergeSchema}
+	if f.rewriteShare <= 0 {
+		return usagef("--rewrite-share: %g is not a share of rows; 1 never writes a file anew where deletion vectors are on", f.rewriteShare)
+	}
+	m := table.Merge{On: f.on, Clauses: f.clauses, MergeSchema: f.mergeSchema, RewriteShare: f.rewriteShare}
 	if f.file != "" {
 		statement, err := f.statement(target)
 		if err != nil {
 			return err
 		}
 		target, f.source = statement.target, statement.source
+		m.MergeSchema = m.MergeSchema || statement.evolves
 		m.On, m.Clauses, m.TargetAlias, m.SourceAlias = statement.on, statement.clauses, statement.targetAlias, statement.sourceAlias
 	} else if err := f.check(); err != nil {
 		return err

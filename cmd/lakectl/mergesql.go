@@ -12,13 +12,15 @@ type mergeStatement struct {
 	source, sourceAlias string
 	on                  string
 	clauses             []table.Clause
+	evolves             bool // WITH SCHEMA EVOLUTION
 }
 
 // parseMerge reads
 //
-//	MERGE INTO target [AS] t USING source [AS] s ON condition
+//	MERGE [WITH SCHEMA EVOLUTION] INTO target [AS] t USING source [AS] s ON condition
 //	WHEN MATCHED [AND condition] THEN UPDATE SET … | DELETE
-//	WHEN NOT MATCHED [AND condition] THEN INSERT …
+//	WHEN NOT MATCHED [BY TARGET] [AND condition] THEN INSERT …
+//	WHEN NOT MATCHED BY SOURCE [AND condition] THEN UPDATE SET … | DELETE
 //
 // where target and source are names, quoted paths or, for the source, a query in parentheses.
 func parseMerge(sql string) (*mergeStatement, error) {
@@ -26,8 +28,14 @@ func parseMerge(sql string) (*mergeStatement, error) {
 	bad := func(what string) error {
 		return usageHint("the MERGE statement "+what, "MERGE INTO './t' t USING 'new.csv' s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
 	}
-	rest, ok := afterWords(sql, "merge", "into")
-	if !ok {
+	rest, ok := afterWords(sql, "merge")
+	into, evolves := afterWords(rest, "with", "schema", "evolution")
+	if evolves {
+		rest = into
+	}
+	if into, found := afterWords(rest, "into"); ok && found {
+		rest = into
+	} else {
 		return nil, bad("does not begin with MERGE INTO")
 	}
 	target, rest, ok := beforeWord(rest, "using")
@@ -42,7 +50,7 @@ func parseMerge(sql string) (*mergeStatement, error) {
 	if !ok {
 		return nil, bad("has no WHEN")
 	}
-	m := &mergeStatement{on: on}
+	m := &mergeStatement{on: on, evolves: evolves}
 	m.target, m.targetAlias = aliased(target, "t")
 	m.source, m.sourceAlias = aliased(source, "s")
 	for rest != "" {
@@ -66,17 +74,17 @@ func parseWhen(text string, bad func(string) error) (table.Clause, error) {
 	if !ok {
 		return table.Clause{}, bad("has a WHEN without THEN")
 	}
-	matched := true
+	when := table.Matched
 	rest, ok := afterWords(condition, "matched")
 	if !ok {
-		matched = false
+		when = table.NotMatched
 		if rest, ok = afterWords(condition, "not", "matched"); !ok {
 			return table.Clause{}, bad("has a WHEN that is neither MATCHED nor NOT MATCHED")
 		}
 		if by, ok := afterWords(rest, "by", "target"); ok {
 			rest = by
-		} else if _, ok := afterWords(rest, "by", "source"); ok {
-			return table.Clause{}, bad("has WHEN NOT MATCHED BY SOURCE, which this release does not do")
+		} else if by, ok := afterWords(rest, "by", "source"); ok {
+			rest, when = by, table.NotMatchedBySource
 		}
 	}
 	if and, ok := afterWords(rest, "and"); ok {
@@ -87,16 +95,16 @@ func parseWhen(text string, bad func(string) error) (table.Clause, error) {
 	var c table.Clause
 	var err error
 	switch {
-	case matched && isWordAt(action, 0, "delete"):
-		c = table.Clause{When: table.Matched, Do: table.DoDelete}
-	case matched && isWordAt(action, 0, "update"):
+	case when != table.NotMatched && isWordAt(action, 0, "delete"):
+		c = table.Clause{Do: table.DoDelete}
+	case when != table.NotMatched && isWordAt(action, 0, "update"):
 		c, err = parseUpdate(strings.TrimSpace(action[len("update"):]))
-	case !matched && isWordAt(action, 0, "insert"):
+	case when == table.NotMatched && isWordAt(action, 0, "insert"):
 		c, err = parseInsert(strings.TrimSpace(action[len("insert"):]))
 	default:
 		return c, bad("has an action that does not fit its WHEN")
 	}
-	c.If = rest
+	c.When, c.If = when, rest
 	return c, err
 }
 

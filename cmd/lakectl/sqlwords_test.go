@@ -102,7 +102,7 @@ func TestParseMerge(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "MERGE t", "MERGE INTO t ON true", "MERGE INTO t USING s WHEN MATCHED THEN DELETE", "MERGE INTO t USING s ON true",
-		"MERGE INTO t USING s ON true WHEN MATCHED THEN INSERT *", "MERGE INTO t USING s ON true WHEN NOT MATCHED BY SOURCE THEN DELETE",
+		"MERGE INTO t USING s ON true WHEN MATCHED THEN INSERT *", "MERGE INTO t USING s ON true WHEN NOT MATCHED BY SOURCE THEN INSERT *",
 	} {
 		if m, err := parseMerge(bad); err == nil {
 			t.Errorf("%q: got %+v, want an error", bad, m)

@@ -43,7 +43,11 @@ func (t *Terminal) Changed(verb, name string, r *table.Result, dryRun bool) erro
 	}
 	files = append(files, "written "+Count(int64(r.FilesAdded)))
 	if r.FilesRemoved > 0 {
-		files = append(files, "removed "+Count(int64(r.FilesRemoved)))
+		removed := "removed " + Count(int64(r.FilesRemoved))
+		if r.FilesRewritten > 0 {
+			removed += fmt.Sprintf(" (%s rewritten)", Count(int64(r.FilesRewritten)))
+		}
+		files = append(files, removed)
 	}
 	if r.Operation == "MERGE" || r.DeletionVectors > 0 {
 		files = append(files, "deletion vectors "+Count(int64(r.DeletionVectors)))
