@@ -76,8 +76,9 @@ type FileDescription struct {
 	Partition map[string]string `json:"partition,omitempty"`
 }
 
-// Describe looks at the snapshot of the handle. It makes no request and works for tables that we cannot read.
-func (t *Table) Describe(_ context.Context, o Describe) (*Description, error) {
+// Describe looks at the snapshot of the handle, and works for tables that we cannot read. It makes no request, except for
+// statistics that opening the table has left in its checkpoint.
+func (t *Table) Describe(ctx context.Context, o Describe) (*Description, error) {
 	s := t.Snapshot()
 	m, p := s.Metadata(), s.Protocol()
 	d := &Description{
@@ -99,6 +100,9 @@ func (t *Table) Describe(_ context.Context, o Describe) (*Description, error) {
 	}
 	schema, err := s.Schema()
 	if err != nil && d.NotReadable == "" {
+		return nil, fmt.Errorf("describe %s: %w", t.URL(), err)
+	}
+	if err := s.LoadStats(ctx); err != nil {
 		return nil, fmt.Errorf("describe %s: %w", t.URL(), err)
 	}
 	d.columns(s, schema)

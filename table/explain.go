@@ -1,6 +1,7 @@
 package table
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,11 +37,11 @@ type ExplainedFile struct {
 // Explain tells what a scan with the predicate reads of the table at its version. At most filesMax files of each kind are named.
 //
 // Protocol: "Per-file Statistics".
-// Errors:   txlog.ErrUnsupportedFeature.
-// Cost:     no request.
-func (t *Table) Explain(p *txlog.Predicate, filesMax int) (*ScanExplanation, error) {
+// Errors:   txlog.ErrUnsupportedFeature, those of the store.
+// Cost:     no request, except for statistics that opening the table has left in its checkpoint.
+func (t *Table) Explain(ctx context.Context, p *txlog.Predicate, filesMax int) (*ScanExplanation, error) {
 	s := t.Snapshot()
-	kept, report, err := planScan(s, p)
+	kept, report, err := planScan(ctx, s, p)
 	if err != nil {
 		return nil, fmt.Errorf("explain scan of %s: %w", t.URL(), err)
 	}
@@ -50,7 +51,7 @@ func (t *Table) Explain(p *txlog.Predicate, filesMax int) (*ScanExplanation, err
 	}
 	out := &ScanExplanation{ScanReport: *report, Predicate: p.String(), Conditions: []ConditionSkip{}, FilesRead: []ExplainedFile{}, FilesSkipped: []ExplainedFile{}}
 	for _, c := range conditions(p) {
-		one, err := s.Prune(c)
+		one, err := s.Prune(ctx, c)
 		if err != nil {
 			return nil, fmt.Errorf("explain scan of %s: %w", t.URL(), err)
 		}

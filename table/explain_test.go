@@ -27,7 +27,7 @@ func TestExplainSaysWhyFilesAreSkipped(t *testing.T) {
 			p := &txlog.Predicate{Op: txlog.OpAnd, Args: []*txlog.Predicate{
 				{Op: txlog.OpEq, Column: []string{"p"}, Values: number(2)}, {Op: txlog.OpLt, Column: []string{"ID"}, Values: number(5)},
 			}}
-			got, err := tab.Explain(p, 10)
+			got, err := tab.Explain(t.Context(), p, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +45,7 @@ func TestExplainSaysWhyFilesAreSkipped(t *testing.T) {
 				cmpopts.SortSlices(func(a, b table.ExplainedFile) bool { return a.Known < b.Known })); d != "" {
 				t.Error(d)
 			}
-			if got, err = tab.Explain(nil, 3); err != nil || got.Predicate != "true" || got.Read != 4 || len(got.FilesRead) != 3 || len(got.Conditions) != 0 {
+			if got, err = tab.Explain(t.Context(), nil, 3); err != nil || got.Predicate != "true" || got.Read != 4 || len(got.FilesRead) != 3 || len(got.Conditions) != 0 {
 				t.Errorf("%+v, %v: want every file read, three of them named", got, err)
 			}
 		})

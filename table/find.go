@@ -69,7 +69,7 @@ func (c *Change) findRows(ctx context.Context, eng Engine, w condition) (map[int
 	if err != nil {
 		return nil, err
 	}
-	idx, report, err := planScan(c.base, ref.Predicate)
+	idx, report, err := planScan(ctx, c.base, ref.Predicate)
 	if err != nil {
 		return nil, err
 	}

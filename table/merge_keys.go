@@ -43,7 +43,7 @@ func (r *merging) prune(ctx context.Context) error {
 			return fmt.Errorf("read the conditions on rows without a source: %w", err)
 		}
 	}
-	files, report, err := planScan(r.c.base, predicate)
+	files, report, err := planScan(ctx, r.c.base, predicate)
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,10 @@ func (t *Table) restoreTarget(ctx context.Context, r Restore) (*txlog.Snapshot, 
 	if err != nil {
 		return nil, err
 	}
-	return target, target.CheckReadable()
+	if err := target.CheckReadable(); err != nil {
+		return nil, err
+	}
+	return target, target.LoadStats(ctx) // its files come back with theirs
 }
 
 // restorePlan is the difference between two versions.

@@ -41,7 +41,7 @@ type ScanReport struct {
 // Cost:     no request, except one for each deletion vector of the files that are kept.
 func (t *Table) Relation(ctx context.Context, o ScanOptions) (Relation, *ScanReport, error) {
 	s := t.Snapshot()
-	idx, report, err := planScan(s, o.Predicate)
+	idx, report, err := planScan(ctx, s, o.Predicate)
 	if err != nil {
 		return Relation{}, nil, fmt.Errorf("scan table %s: %w", t.URL(), err)
 	}
@@ -69,11 +69,11 @@ func (t *Table) Relation(ctx context.Context, o ScanOptions) (Relation, *ScanRep
 }
 
 // planScan returns the indexes of the files that may hold a row for which p is true. Nil p keeps all.
-func planScan(s *txlog.Snapshot, p *txlog.Predicate) ([]int, *ScanReport, error) {
+func planScan(ctx context.Context, s *txlog.Snapshot, p *txlog.Predicate) ([]int, *ScanReport, error) {
 	if err := s.CheckReadable(); err != nil {
 		return nil, nil, err
 	}
-	pruned, err := s.Prune(p)
+	pruned, err := s.Prune(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -78,6 +78,14 @@ func (c *flatColumn) len() int {
 
 func (c *flatColumn) has(row int) bool { return c != nil && c.v.Valid(row) }
 
+// allText is the text that all values are parts of.
+func (c *flatColumn) allText() string {
+	if c == nil {
+		return ""
+	}
+	return c.v.Text
+}
+
 func (c *flatColumn) text(row int) string {
 	if !c.has(row) {
 		return ""

@@ -2,14 +2,15 @@ package txlog
 
 import (
 	"encoding/binary"
-	"runtime"
-	"sync"
+	"math"
+	"strings"
 
 	"github.com/lakectl/lakectl/internal/parquetio"
 )
 
 // checkpointGroup is one row group of a checkpoint, decoded: adds in columns, and everything else as actions.
 type checkpointGroup struct {
+	rows   int
 	adds   addColumns
 	others []Action
 }
@@ -18,6 +19,7 @@ type checkpointGroup struct {
 type addColumns struct {
 	files *Files
 	keys  map[int32]string // see fileKey; only where it is not the path itself
+	rows  []uint32         // of the row group, where their statistics are left; otherwise nil
 }
 
 // key is what the log knows add i by.
@@ -41,16 +43,18 @@ func (a *addColumns) setKey(i int, key, path string) {
 
 // groupReader decodes row groups side by side.
 type groupReader struct {
-	file *parquetio.File
-	open func() (*parquetio.File, error) // once more: a File serves one goroutine
+	file       *parquetio.File
+	open       func() (*parquetio.File, error) // once more: a File serves one goroutine
+	leaveStats bool
+	ahead      int // row groups that are decoded at a time
 }
 
-// all hands out the row groups in their order. No more of them are decoded ahead than there are processors.
+// all hands out the row groups in their order.
 func (r *groupReader) all(take func(*checkpointGroup) error) error {
-	ahead := min(runtime.GOMAXPROCS(0), r.file.Groups())
+	ahead := min(r.ahead, r.file.Groups())
 	if ahead < 2 {
 		for n := range r.file.Groups() {
-			g, err := decodeGroup(r.file, n)
+			g, err := decodeGroup(r.file, n, r.leaveStats)
 			if err == nil {
 				err = take(g)
 			}
@@ -60,54 +64,30 @@ func (r *groupReader) all(take func(*checkpointGroup) error) error {
 		}
 		return nil
 	}
-	type result struct {
-		group *checkpointGroup
-		err   error
-	}
-	results := make([]chan result, ahead) // of group n: n modulo ahead
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	stop := make(chan struct{})
-	defer close(stop)
-	for k := range ahead {
-		results[k] = make(chan result)
-		wg.Go(func() {
-			f, err := r.open()
-			for n := k; n < r.file.Groups(); n += ahead {
-				var g *checkpointGroup
-				if err == nil {
-					g, err = decodeGroup(f, n)
-				}
-				select {
-				case results[k] <- result{g, err}:
-				case <-stop:
-					return
-				}
+	return inOrder(ahead, r.file.Groups(), func() {}, func(k int, give func(*checkpointGroup, bool, error) bool) {
+		f, err := r.open()
+		for n := k; n < r.file.Groups(); n += ahead {
+			var g *checkpointGroup
+			if err == nil {
+				g, err = decodeGroup(f, n, r.leaveStats)
 			}
-		})
-	}
-	for n := range r.file.Groups() {
-		got := <-results[n%ahead]
-		if got.err == nil {
-			got.err = take(got.group)
+			if !give(g, true, err) {
+				return
+			}
 		}
-		if got.err != nil {
-			return got.err
-		}
-	}
-	return nil
+	}, take)
 }
 
-func decodeGroup(f *parquetio.File, n int) (*checkpointGroup, error) {
+func decodeGroup(f *parquetio.File, n int, leaveStats bool) (*checkpointGroup, error) {
 	g := &actionGroup{file: f, group: n, rows: int(f.GroupRows(n))}
-	out := &checkpointGroup{}
-	out.adds = g.adds()
+	out := &checkpointGroup{rows: g.rows}
+	out.adds = g.adds(leaveStats)
 	out.others = append(g.removes(), g.otherActions()...)
 	return out, g.err
 }
 
-// adds reads the adds. Those of the usual form never become a struct.
-func (g *actionGroup) adds() (out addColumns) {
+// adds reads the adds, with their statistics or without. Those of the usual form never become a struct.
+func (g *actionGroup) adds(leaveStats bool) (out addColumns) {
 	build := newFilesBuilder(nil, 0)
 	out.files = build.files
 	path := g.text("add", "path")
@@ -116,21 +96,21 @@ func (g *actionGroup) adds() (out addColumns) {
 		return out
 	}
 	partition := g.textMap("add", "partitionValues")
-	stats := g.text("add", "stats")
-	parsed := newParsedStats(g, path, stats)
 	tags, provider := g.textMap("add", "tags"), g.text("add", "clusteringProvider")
 	vector := g.descriptor("add")
 	rowID, rowVersion := g.int("add", "baseRowId"), g.int("add", "defaultRowCommitVersion")
 	build.grow(min(g.rows, path.len()))
 	plain := tags == nil && provider == nil && vector == nil && rowID == nil && rowVersion == nil
 	partitions := partitionIndex{column: partition, build: build}
-	statsOf := func(row int) string {
-		if stats.has(row) {
-			return stats.text(row)
-		}
-		return parsed.json(row)
+	take := func(row int) { out.rows = append(out.rows, uint32(row)) } //nolint:gosec // an index
+	if leaveStats {
+		out.rows = make([]uint32, 0, path.len())
+	} else {
+		texts := newStatsTexts(g, path, &out.files.stats)
+		defer texts.done()
+		take = func(row int) { texts.take(row, out.files.Len()) }
 	}
-	texts := newGroupTexts(out.files, path, stats)
+	paths := out.files.paths.block(path.allText())
 	var own []byte
 	for row := range g.rows {
 		if g.err != nil {
@@ -143,19 +123,17 @@ func (g *actionGroup) adds() (out addColumns) {
 			continue
 		}
 		own = append(own[:0], path.text(row)...)
+		take(row)
 		if plain && size.int(row) >= 0 && plainPath(own) {
 			f := out.files
-			texts.take(row)
-			if !stats.has(row) {
-				f.stats.setText(f.Len(), parsed.json(row))
-			}
+			f.paths.set(f.Len(), paths, path.v.Spans[row])
 			f.partition = append(f.partition, partitions.at(row))
 			f.sizes, f.modified = append(f.sizes, size.int(row)), append(f.modified, modified.int(row))
 			continue
 		}
 		a := &Add{
 			Path: path.text(row), PartitionValues: partition.at(row), Size: size.int(row),
-			ModificationTime: modified.int(row), Stats: statsOf(row), Tags: tags.at(row),
+			ModificationTime: modified.int(row), Tags: tags.at(row),
 			DeletionVector: vector.at(row), BaseRowID: rowID.optional(row),
 			DefaultRowCommitVersion: rowVersion.optional(row), ClusteringProvider: provider.text(row),
 		}
@@ -172,30 +150,47 @@ func (g *actionGroup) adds() (out addColumns) {
 	return out
 }
 
-// groupTexts takes over texts of a row group as parts of it.
-type groupTexts struct {
-	files                 *Files
-	path, stats           *flatColumn
-	pathBlock, statsBlock uint32
+// statsTexts takes over the statistics of the rows of a group, as JSON: parts of the column that has them so, or of one
+// text that is made from typed columns.
+type statsTexts struct {
+	out         *fileTexts
+	stats       *flatColumn
+	parsed      *parsedStats
+	json, typed uint32 // blocks
+	made        strings.Builder
 }
 
-func newGroupTexts(f *Files, path, stats *flatColumn) *groupTexts {
-	t := &groupTexts{files: f, path: path, stats: stats}
-	if path != nil {
-		t.pathBlock = f.paths.block(path.v.Text)
+// newStatsTexts reads the columns; path has a value in each row that is an add.
+func newStatsTexts(g *actionGroup, path *flatColumn, out *fileTexts) *statsTexts {
+	t := &statsTexts{out: out, stats: g.text("add", "stats")}
+	if t.stats != nil {
+		t.json = out.block(t.stats.v.Text)
 	}
-	if stats != nil {
-		t.statsBlock = f.stats.block(stats.v.Text)
+	if t.parsed = newParsedStats(g, path, t.stats); t.parsed != nil {
+		t.typed = out.block("")
 	}
+	out.grow(path.len())
 	return t
 }
 
-// take takes over the texts of a row for the file that comes next.
-func (t *groupTexts) take(row int) {
-	n := t.files.Len()
-	t.files.paths.set(n, t.pathBlock, t.path.v.Spans[row])
-	if t.stats.has(row) {
-		t.files.stats.set(n, t.statsBlock, t.stats.v.Spans[row])
+// take takes over the statistics of a row as text i.
+func (t *statsTexts) take(row, i int) {
+	switch {
+	case t.stats.has(row):
+		t.out.set(i, t.json, t.stats.v.Spans[row])
+	case t.parsed != nil:
+		from := t.made.Len()
+		t.made.WriteString(t.parsed.json(row))
+		if int64(t.made.Len()) <= math.MaxUint32 { // more than 4 GiB of a row group prove nothing
+			t.out.set(i, t.typed, spanOf(from, t.made.Len()))
+		}
+	}
+}
+
+// done ends the text that was made.
+func (t *statsTexts) done() {
+	if t.parsed != nil {
+		t.out.blocks[t.typed] = t.made.String()
 	}
 }
 

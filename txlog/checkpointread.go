@@ -1,14 +1,12 @@
 package txlog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/internal/parquetio"
 	"github.com/lakectl/lakectl/objectstore"
 )
@@ -23,43 +21,38 @@ func (r *replay) checkpoint(ctx context.Context, c checkpointFiles) error {
 	if err := r.log.options.Limits.Check("checkpoint_parts", int64(len(c.objects))); err != nil {
 		return err
 	}
-	in := &checkpointReader{replay: r, version: c.version}
+	in := newCheckpointReader(ctx, r, c.version)
 	if err := in.own(ctx, &c); err != nil {
 		return err
 	}
 	if err := r.log.options.Limits.Check("checkpoint_parts", int64(len(in.sidecars))); err != nil {
 		return err
 	}
-	for _, s := range in.sidecars {
-		if err := in.sidecar(ctx, s); err != nil {
-			return in.damaged(s.Path, err)
-		}
+	in.inside = true
+	parts := make([]checkpointPart, len(in.sidecars))
+	for i, s := range in.sidecars {
+		parts[i] = checkpointPart{name: s.Path, sidecar: s, object: objectstore.Info{Size: s.SizeInBytes}}
 	}
-	return nil
+	return in.parts(ctx, parts)
 }
 
 // own takes in the actions that stand in the checkpoint itself.
 func (in *checkpointReader) own(ctx context.Context, c *checkpointFiles) error {
-	for _, object := range c.objects {
-		var err error
-		if c.kind == checkpointUUIDJSON {
-			err = in.json(ctx, object)
-		} else {
-			err = in.parquet(ctx, object.Key, object.Size)
-		}
-		if err != nil {
-			return in.damaged(object.Key, err)
-		}
+	parts := make([]checkpointPart, len(c.objects))
+	for i, object := range c.objects {
+		parts[i] = checkpointPart{name: object.Key, object: object, json: c.kind == checkpointUUIDJSON}
 	}
-	return nil
+	return in.parts(ctx, parts)
 }
 
 type checkpointReader struct {
 	*replay
 	version  Version
 	sidecars []*Sidecar
-	inside   bool // reading a sidecar
+	inside   bool // reading sidecars
 	single   map[string]Action
+	rows     int64        // taken in so far
+	unread   *unreadStats // nil: all statistics were read
 }
 
 // damaged marks errors of the bytes as damage of this checkpoint, so that an older base may be tried. Failures of
@@ -95,7 +88,7 @@ func (l *Log) sidecarKey(s *Sidecar) (string, error) {
 
 // sidecarsOf lists the objects of the sidecars that a checkpoint names. It reads its own actions, not theirs.
 func (l *Log) sidecarsOf(ctx context.Context, c *checkpointFiles) ([]string, error) {
-	in := &checkpointReader{replay: l.newReplay(&segment{version: c.version}), version: c.version}
+	in := newCheckpointReader(ctx, l.newReplay(&segment{version: c.version}), c.version)
 	if err := in.own(ctx, c); err != nil {
 		return nil, err
 	}
@@ -108,46 +101,6 @@ func (l *Log) sidecarsOf(ctx context.Context, c *checkpointFiles) ([]string, err
 		keys = append(keys, key)
 	}
 	return keys, nil
-}
-
-// sidecar reads one file of adds and removes.
-func (in *checkpointReader) sidecar(ctx context.Context, s *Sidecar) error {
-	key, err := in.log.sidecarKey(s)
-	if err != nil {
-		return err
-	}
-	info, err := in.log.store.Head(ctx, key)
-	if err != nil {
-		return err
-	}
-	if info.Size != s.SizeInBytes {
-		return corrupt("sidecar of %d bytes, its checkpoint says %d", info.Size, s.SizeInBytes)
-	}
-	in.inside = true
-	return in.parquet(ctx, key, info.Size)
-}
-
-// json reads a V2 checkpoint in JSON.
-func (in *checkpointReader) json(ctx context.Context, object objectstore.Info) error {
-	bound := in.log.options.Limits
-	bound.ActionsPerCommit, bound.CommitBytes = bound.CheckpointRows, bound.CheckpointBytes
-	if err := bound.Check("checkpoint_bytes", object.Size); err != nil {
-		return err
-	}
-	body, _, err := in.log.store.Get(ctx, object.Key, objectstore.Range{})
-	if err != nil {
-		return err
-	}
-	_, actions, err := decodeCommit(body, bound)
-	if err = errors.Join(err, body.Close()); err != nil {
-		return err
-	}
-	for _, a := range actions {
-		if err := in.take(a); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // take handles one action of a checkpoint.
@@ -169,39 +122,6 @@ func (in *checkpointReader) take(a Action) error {
 		return corrupt("%w", err)
 	}
 	return in.action(a, false)
-}
-
-// checkpointInMemory is the size up to which a checkpoint is fetched with one request.
-const checkpointInMemory = 32 << 20
-
-// parquet reads one Parquet file of actions.
-func (in *checkpointReader) parquet(ctx context.Context, key string, size int64) error {
-	bound := in.log.options.Limits
-	if err := bound.Check("checkpoint_bytes", size); err != nil {
-		return err
-	}
-	var source io.ReaderAt = &objectReader{ctx: ctx, store: in.log.store, key: key, size: size}
-	if size <= checkpointInMemory {
-		b, info, err := in.log.readObject(ctx, key, "checkpoint_bytes")
-		if err != nil {
-			return err
-		}
-		if int64(len(b)) != size {
-			return corrupt("object of %d bytes was listed with %d", len(b), size)
-		}
-		in.seenAt(info.Date)
-		source = bytes.NewReader(b)
-	}
-	f, err := parquetio.Open(source, size, bound)
-	if err != nil {
-		return err
-	}
-	if f.Rows() > bound.CheckpointRows {
-		return limits.Over("checkpoint_rows", f.Rows(), bound.CheckpointRows)
-	}
-	in.live.grow(int(min(f.Rows(), size/16))) // a file of sixteen bytes in the checkpoint is none
-	groups := &groupReader{file: f, open: func() (*parquetio.File, error) { return parquetio.Open(source, size, bound) }}
-	return groups.all(in.taken)
 }
 
 // objectReader reads ranges of one object. It lives no longer than the call that made it, hence the context.
@@ -228,26 +148,6 @@ func (o *objectReader) ReadAt(p []byte, at int64) (int, error) {
 		return len(p), io.EOF
 	}
 	return len(p), nil
-}
-
-// taken takes in the actions of one row group.
-func (in *checkpointReader) taken(g *checkpointGroup) error {
-	n := g.adds.files.Len()
-	if have := int64(in.live.files.Len() + n); have > in.log.options.Limits.CheckpointRows {
-		return limits.Over("checkpoint_rows", have, in.log.options.Limits.CheckpointRows)
-	}
-	in.live.grow(n)
-	for i := range n {
-		if !in.seen.has(g.adds.key(i)) {
-			in.live.copyFrom(g.adds.files, i)
-		}
-	}
-	for _, a := range g.others {
-		if err := in.take(a); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // otherActions reads everything that is no file.

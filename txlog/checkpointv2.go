@@ -98,8 +98,12 @@ func (l *Log) keepClassic(ctx context.Context, g *listing, s *Snapshot) error {
 			return nil
 		}
 	}
+	err := s.LoadStats(ctx)
+	var body []byte
 	w := newCheckpointWriter(s)
-	body, err := w.write()
+	if err == nil {
+		body, err = w.write()
+	}
 	if err == nil {
 		err = w.putClassic(ctx, body)
 	}

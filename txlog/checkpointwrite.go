@@ -22,6 +22,9 @@ func (l *Log) Checkpoint(ctx context.Context, s *Snapshot) error {
 	if err := s.CheckWritable(); err != nil {
 		return err
 	}
+	if err := s.LoadStats(ctx); err != nil {
+		return err
+	}
 	w := newCheckpointWriter(s)
 	h := hintOf{version: s.version, files: s.live.sums().files}
 	var err error

@@ -19,6 +19,8 @@ type Files struct {
 	partition  []int32 // index into partitions
 	partitions []map[string]string
 	stats      fileTexts
+	unread     *unreadStats                        // statistics that are still in the checkpoint; nil: none
+	rows       []uint32                            // of unread that file i has its statistics in, plus one; 0, or none: they are in stats
 	vectors    map[int32]*DeletionVectorDescriptor // few files have one
 	rare       map[int32]*rareFields               // fewer still
 
@@ -63,8 +65,14 @@ func (f *Files) DeletionVector(i int) *DeletionVectorDescriptor {
 	return f.vectors[int32(i)] //nolint:gosec // an index
 }
 
-// StatsText is the JSON of the file's statistics, "" for none.
-func (f *Files) StatsText(i int) string { return f.stats.at(i) }
+// StatsText is the JSON of the file's statistics, "" for none, and where they cannot be read any more: see
+// [Snapshot.LoadStats].
+func (f *Files) StatsText(i int) string {
+	if i < len(f.rows) && f.rows[i] != 0 {
+		return f.unread.text(f, i)
+	}
+	return f.stats.at(i)
+}
 
 // Stats parses the file's statistics; nil for none. An error means that they say nothing.
 func (f *Files) Stats(i int) (*Stats, error) {
@@ -96,10 +104,13 @@ func numRecords(stats string) (n int64, ok bool) {
 
 // Add materialises the action of a file as a copy that the caller may change, except for what its pointers point to.
 func (f *Files) Add(i int) *Add {
-	a := &Add{
-		Path: f.Path(i), PartitionValues: maps.Clone(f.Partition(i)), Size: f.sizes[i], ModificationTime: f.modified[i],
-		Stats: f.StatsText(i),
-	}
+	a := f.withoutStats(i)
+	a.Stats = f.StatsText(i)
+	return a
+}
+
+func (f *Files) withoutStats(i int) *Add {
+	a := &Add{Path: f.Path(i), PartitionValues: maps.Clone(f.Partition(i)), Size: f.sizes[i], ModificationTime: f.modified[i]}
 	if d := f.DeletionVector(i); d != nil {
 		c := *d
 		a.DeletionVector = &c
@@ -113,7 +124,7 @@ func (f *Files) Add(i int) *Add {
 
 // Remove is the action that takes file i out of the table, with all that a reader of the log may want of it.
 func (f *Files) Remove(i int, deletionTimestamp int64, dataChange bool) *Remove {
-	a := f.Add(i)
+	a := f.withoutStats(i)
 	size := a.Size
 	return &Remove{
 		Path: a.Path, DeletionTimestamp: deletionTimestamp, DataChange: dataChange, ExtendedFileMetadata: true,
@@ -212,7 +223,11 @@ func (b *filesBuilder) copyFrom(o *Files, i int) {
 	}
 	n := f.Len()
 	f.paths.copyFrom(&x.paths, i, n)
-	f.stats.copyFrom(&x.stats, i, n)
+	if i < len(o.rows) && o.rows[i] != 0 {
+		b.leave(o.unread, o.rows[i], o, i)
+	} else {
+		f.stats.copyFrom(&x.stats, i, n)
+	}
 	f.sizes = append(f.sizes, o.sizes[i])
 	f.modified = append(f.modified, o.modified[i])
 	p := o.partition[i]
@@ -230,6 +245,26 @@ func (b *filesBuilder) copyFrom(o *Files, i int) {
 			f.rare[int32(n)] = r //nolint:gosec // bounded by checkpoint_rows
 		}
 	}
+}
+
+// leave notes that the statistics of the next file, which is file i of o, are in a row of a checkpoint. Those of a second
+// checkpoint are read.
+func (b *filesBuilder) leave(unread *unreadStats, row uint32, o *Files, i int) {
+	f := b.files
+	if f.unread == nil {
+		f.unread = unread
+	}
+	if f.unread != unread {
+		f.stats.setText(f.Len(), o.StatsText(i))
+		return
+	}
+	if f.rows == nil {
+		f.rows = make([]uint32, 0, cap(f.sizes))
+	}
+	for len(f.rows) < f.Len() {
+		f.rows = append(f.rows, 0)
+	}
+	f.rows = append(f.rows, row)
 }
 
 // partitionOf returns the index of equal partition values, added when new.

@@ -20,6 +20,8 @@ type Log struct {
 	root       string
 	options    Options
 	nothingDue atomic.Int64 // until when no clean-up is tried; milliseconds since 1970
+
+	statsAtOnce int64 // bytes of statistics that are read from a part of a checkpoint with everything else
 }
 
 // Options are what a Log needs besides its store. The zero value works.
@@ -50,7 +52,7 @@ func New(store objectstore.Store, root string, o Options) *Log {
 		o.EngineInfo = "lakectl"
 	}
 	o.Limits = o.Limits.Filled()
-	return &Log{store: store, root: strings.Trim(root, "/"), options: o}
+	return &Log{store: store, root: strings.Trim(root, "/"), options: o, statsAtOnce: statsAtOnce}
 }
 
 // Store is the store that holds the table.

@@ -1,6 +1,7 @@
 package txlog
 
 import (
+	"context"
 	"runtime"
 	"slices"
 	"sync"
@@ -21,8 +22,10 @@ const pruneLeast = 2000
 // Prune leaves out the files that cannot hold a row for which p is true, as [MayMatch] judges them; a nil p keeps all.
 // Statistics that do not parse prove nothing.
 //
-// Cost: no request. Files are judged side by side, and of their statistics only what p asks for is read.
-func (s *Snapshot) Prune(p *Predicate) (Pruned, error) {
+// Errors: those of [Snapshot.LoadStats].
+// Cost: no request, except for those of LoadStats, where p asks for more than partition values can tell. Files are judged
+// side by side, and of their statistics only what p asks for is parsed.
+func (s *Snapshot) Prune(ctx context.Context, p *Predicate) (Pruned, error) {
 	schema, err := s.Schema()
 	if err != nil {
 		return Pruned{}, err
@@ -38,6 +41,11 @@ func (s *Snapshot) Prune(p *Predicate) (Pruned, error) {
 	j := &pruning{files: files, predicate: p, columns: physicalColumns(p, schema, s.mapping)}
 	j.judge = judge{schema: schema, mapping: s.mapping, columns: s.metadata.PartitionColumns}
 	j.partitions()
+	if j.stats = j.wantsStats(); j.stats {
+		if err := s.LoadStats(ctx); err != nil {
+			return Pruned{}, err
+		}
+	}
 	parts := make([]Pruned, max(1, min(runtime.GOMAXPROCS(0), files.Len()/pruneLeast)))
 	var wg sync.WaitGroup
 	for n := range parts {
@@ -60,6 +68,7 @@ type pruning struct {
 	predicate *Predicate
 	columns   []string // physical names of the outermost columns of the predicate
 	possible  []bool   // by partition: a row may match
+	stats     bool     // statistics can leave files out
 }
 
 // partitions judges each combination of partition values once: many files share one.
@@ -72,9 +81,31 @@ func (j *pruning) partitions() {
 	}
 }
 
+// wantsStats tells whether statistics can leave anything out: the predicate names a column that has them, and a file is
+// left that has not been left out already.
+func (j *pruning) wantsStats() bool {
+	partitioned := map[string]bool{}
+	for _, name := range j.judge.columns {
+		if i, err := lookupField(j.judge.schema.Fields, name); err == nil {
+			partitioned[j.judge.schema.Fields[i].PhysicalName(j.judge.mapping)] = true
+		}
+	}
+	return slices.Contains(j.possible, true) && slices.ContainsFunc(j.columns, func(name string) bool { return !partitioned[name] })
+}
+
 func (j *pruning) span(from, to int) (out Pruned) {
 	one := j.judge
 	one.resolved = map[*Predicate]*resolvedColumn{}
+	if !j.stats {
+		for i := from; i < to; i++ {
+			if j.possible[j.files.partition[i]] {
+				out.Kept = append(out.Kept, i)
+			} else {
+				out.ByPartition++
+			}
+		}
+		return out
+	}
 	parser := &statsParser{most: limits.Default().StatsBytes, columns: j.columns, reuse: &Stats{}}
 	for i := from; i < to; i++ {
 		if !j.possible[j.files.partition[i]] {

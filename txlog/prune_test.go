@@ -56,7 +56,7 @@ func TestPruneIsMayMatchForEveryFile(t *testing.T) {
 	}
 	files := one.Files()
 	for n, p := range all {
-		got, err := one.Prune(p)
+		got, err := one.Prune(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}

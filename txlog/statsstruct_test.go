@@ -59,7 +59,7 @@ func skipAfterCheckpoint(t *testing.T, seed uint64, properties map[string]string
 	got := latest(t, l)
 	for range 200 {
 		p := w.predicate(3)
-		pruned, err := got.Prune(p)
+		pruned, err := got.Prune(t.Context(), p)
 		if err != nil {
 			t.Fatal(err)
 		}

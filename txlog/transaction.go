@@ -135,6 +135,9 @@ func (t *Transaction) Commit(ctx context.Context) (*Committed, error) {
 }
 
 func (t *Transaction) commit(ctx context.Context) (*Committed, error) {
+	if err := t.base.statsLost(); err != nil {
+		return nil, err
+	}
 	for _, a := range t.actions {
 		if txn, ok := a.(*Txn); ok {
 			t.reads.appIDs[txn.AppID] = true

@@ -79,7 +79,7 @@ func (a *app) explain(ctx context.Context, sql, zone string, analyze bool) error
 	}
 	out := explained{Tables: []explainedTable{}}
 	for _, s := range r.scanned {
-		x, err := s.table.Explain(s.ref.Predicate, explainFilesMax)
+		x, err := s.table.Explain(ctx, s.ref.Predicate, explainFilesMax)
 		if err != nil {
 			return err
 		}

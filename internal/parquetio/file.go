@@ -144,3 +144,32 @@ func malformed(w *window, err error) error {
 	}
 	return fmt.Errorf("%w: %w", ErrMalformed, err)
 }
+
+// Span is where the columns with all that is below them lie in a row group, from the first byte of the first to the last
+// of the last. What has no bytes lies nowhere.
+func (f *File) Span(g int, columns ...*Column) (at, length int64) {
+	var end int64
+	f.chunks(g, columns, func(start, n int64) {
+		if end == 0 || start < at {
+			at = start
+		}
+		end = max(end, start+n)
+	})
+	return at, end - at
+}
+
+// PackedBytes is how many bytes a column with all that is below it takes in a row group.
+func (f *File) PackedBytes(g int, c *Column) (total int64) {
+	f.chunks(g, []*Column{c}, func(_, n int64) { total += n })
+	return total
+}
+
+func (f *File) chunks(g int, columns []*Column, visit func(start, length int64)) {
+	for _, c := range columns {
+		c.leaves(func(leaf *Column) {
+			if start, n := chunkSpan(f.file.Metadata().RowGroups[g].Columns[leaf.leaf]); n > 0 {
+				visit(start, n)
+			}
+		})
+	}
+}
