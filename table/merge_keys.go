@@ -12,8 +12,7 @@ import (
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// keysMax is how many different values of a key column are listed when files are dropped; above it the range of the
-// values has to do.
+// keysMax is how many different values of a key column, or ranges of them, are listed when files are dropped.
 const keysMax = 1000
 
 // prune chooses the target files that may hold a match: those that the condition's own limits on the target, and the
@@ -76,7 +75,8 @@ func (r *merging) orOrphans(ctx context.Context, match *txlog.Predicate) (*txlog
 	return or, nil
 }
 
-// keyPredicates is what the source's values of the key columns say about target rows that match, in one query.
+// keyPredicates is what the source's values of the key columns say about target rows that match: which values there are,
+// or where there are many, in which ranges they lie.
 func (r *merging) keyPredicates(ctx context.Context) ([]*txlog.Predicate, error) {
 	var keys []equality
 	var columns []string
@@ -92,11 +92,8 @@ func (r *merging) keyPredicates(ctx context.Context) ([]*txlog.Predicate, error)
 		if !sameOrder(target.Type.Kind, source.Type.Kind) {
 			continue
 		}
-		column, from := qualified("s", e.source), " FROM "+QuoteIdent(sourceRelation)+" AS s"
 		keys = append(keys, e)
-		columns = append(columns,
-			"(SELECT list(v) FROM (SELECT DISTINCT "+column+" AS v"+from+" LIMIT "+metric(keysMax+2)+"))",
-			"(SELECT min("+column+")"+from+")", "(SELECT max("+column+")"+from+")")
+		columns = append(columns, r.keySQL(e.source)...)
 	}
 	if len(keys) == 0 {
 		return nil, nil
@@ -107,11 +104,88 @@ func (r *merging) keyPredicates(ctx context.Context) ([]*txlog.Predicate, error)
 	}
 	out := make([]*txlog.Predicate, len(keys))
 	for i, e := range keys {
-		if out[i], err = keyPredicate(e, row[3*i:3*i+3], types[3*i+1].Type); err != nil {
+		answer, t := row[3*i:3*i+3], types[3*i+1].Type
+		if list, _ := answer[0].([]any); len(list) > keysMax && inRanges(t.Kind) {
+			out[i], err = r.keyRanges(ctx, e, t)
+		} else {
+			out[i], err = keyPredicate(e, answer, t)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// keySQL asks for the different values of a column of the source, up to one more than are listed, NULL included, and
+// for the least and the greatest.
+func (r *merging) keySQL(name string) []string {
+	column, from := qualified("s", name), " FROM "+QuoteIdent(sourceRelation)+" AS s"
+	distinct := "SELECT DISTINCT " + column + " AS v" + from
+	if r.c.result.RowsSource > sampledRows {
+		// Rarely are all of so many rows needed to see more values than are listed.
+		distinct = "SELECT DISTINCT v FROM (SELECT " + column + " AS v" + from + " LIMIT " + metric(sampledRows) + ")"
+		distinct = "SELECT v FROM (" + distinct + ") WHERE (SELECT count(*) FROM (" + distinct + ")) > " + metric(keysMax+1) +
+			" UNION ALL SELECT DISTINCT " + column + from + " WHERE (SELECT count(*) FROM (" + distinct + ")) <= " + metric(keysMax+1)
+	}
+	return []string{
+		"(SELECT list(v) FROM (SELECT v FROM (" + distinct + ") LIMIT " + metric(keysMax+2) + "))",
+		"(SELECT min(" + column + ")" + from + ")", "(SELECT max(" + column + ")" + from + ")",
+	}
+}
+
+// sampledRows of a source tell whether a column has few values.
+const sampledRows = 10 * keysMax
+
+// inRanges tells whether values of a kind have distances, so that they can be gathered in ranges.
+func inRanges(k txlog.Kind) bool {
+	switch k {
+	case txlog.KindLong, txlog.KindInteger, txlog.KindShort, txlog.KindByte, txlog.KindDate, txlog.KindDecimal, txlog.KindTimestamp, txlog.KindTimestampNTZ:
+		return true
+	default:
+		return false
+	}
+}
+
+// keyBuckets is how many parts the range of a column of the source is cut into to find the gaps in it.
+const keyBuckets = 1 << 14
+
+// keyRanges says in which ranges the values of a key lie: keysMax of them, with the widest gaps in between.
+func (r *merging) keyRanges(ctx context.Context, e equality, t *txlog.DataType) (p *txlog.Predicate, err error) {
+	column, from := qualified("s", e.source), " FROM "+QuoteIdent(sourceRelation)+" AS s"
+	number := "CAST(" + column + " AS DOUBLE)"
+	switch t.Kind {
+	case txlog.KindDate, txlog.KindTimestamp, txlog.KindTimestampNTZ:
+		number = "epoch(" + column + ")"
+	default:
+	}
+	rows, err := r.eng.Query(ctx, Query{
+		SQL: "SELECT min(" + column + "), max(" + column + "), min(" + number + ") AS n" + from + ", (SELECT min(" + number + ") AS low, max(" + number + ") AS high" + from + ") AS b WHERE " + column +
+			" IS NOT NULL GROUP BY floor((" + number + " - b.low) / greatest((b.high - b.low) / " + metric(keyBuckets) + ", 1e-300)) ORDER BY n",
+		Relations: r.relations(nil), TimeZone: r.Source.TimeZone,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = joinErrors(err, rows.Close()) }()
+	var g gaps
+	for row, err := range rows.All {
+		if err != nil {
+			return nil, err
+		}
+		low, lok := literal(row[0], t)
+		high, hok := literal(row[1], t)
+		at, ok := row[2].(float64)
+		if !lok || !hok || !ok {
+			return nil, fmt.Errorf("engine answered with a %T", row[0])
+		}
+		g.add(low, high, at)
+	}
+	ranges := txlog.InRanges([]string{e.target}, g.ranges(keysMax))
+	if !e.nullSafe {
+		return ranges, nil
+	}
+	return &txlog.Predicate{Op: txlog.OpOr, Args: []*txlog.Predicate{ranges, {Op: txlog.OpIsNull, Column: []string{e.target}}}}, nil
 }
 
 // one runs a query that gives one row.

@@ -530,6 +530,50 @@ func TestMergeKeysOfEveryType(t *testing.T) {
 	}
 }
 
+// More keys than are listed, in two heaps far from each other: what lies between them is not read.
+func TestMergeSkipsBetweenKeys(t *testing.T) {
+	for column, value := range map[string]string{
+		"k bigint":        "i::BIGINT",
+		"k int":           "-i::INT",
+		"k date":          "DATE '2001-01-01' + i::INT",
+		"k timestamp":     "TIMESTAMPTZ '2001-01-01 00:00:00.5Z' + to_seconds(i)",
+		"k timestamp_ntz": "TIMESTAMP '2001-01-01 00:00:00.123456' + to_seconds(i)",
+		"k decimal(20,3)": "(i / 1000)::DECIMAL(20,3)",
+	} {
+		t.Run(column, func(t *testing.T) {
+			l := newLake(t)
+			tab := l.create(column+", n int", table.Create{})
+			for start := 0; start < 12000; start += 2000 {
+				l.append(tab, table.Query{SQL: "SELECT " + value + " AS k, 0 AS n FROM range(" + text(start) + ", " + text(start+2000) + ") r(i)"})
+			}
+			l.append(tab, table.Query{SQL: "SELECT NULL AS k, 0 AS n"})
+			m := table.Merge{
+				Source: table.Query{SQL: "SELECT " + value + " AS k, 1 AS n FROM range(12000) r(i) WHERE i < 900 OR i >= 11100 UNION ALL SELECT NULL, 1"}, On: "t.k = s.k",
+				Clauses: []table.Clause{updateAll("")},
+			}
+			res, err := tab.Merge(t.Context(), l.eng, m)
+			if err != nil || res.RowsUpdated != 1800 || res.FilesScanned != 2 || res.FilesSkippedStats != 5 {
+				t.Fatalf("%+v %v", res, err)
+			}
+			m.On, m.Clauses[0].Star, m.Clauses[0].Set = "t.k IS NOT DISTINCT FROM s.k", false, []table.Assignment{{Column: "n", Value: "2"}}
+			res, err = tab.Merge(t.Context(), l.eng, m)
+			if err != nil || res.RowsUpdated != 1801 || res.FilesSkippedStats != 4 {
+				t.Fatalf("null-safe: %+v %v", res, err)
+			}
+			// A row between the heaps is none that the merge looked for.
+			stale, err := table.Open(t.Context(), l.store, l.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.append(tab, table.Query{SQL: "SELECT " + value + " AS k, 9 AS n FROM range(5000, 5001) r(i)"})
+			m.Clauses[0].Set[0].Value, m.On = "3", "t.k = s.k"
+			if res, err = stale.Merge(t.Context(), l.eng, m); err != nil || len(res.Rebased) != 1 || res.Replanned != nil {
+				t.Fatalf("beside an append: %+v %v", res, err)
+			}
+		})
+	}
+}
+
 func TestMergeNestedColumns(t *testing.T) {
 	l := newLake(t)
 	tab := l.create("id bigint, tags array<string>, attrs map<string,int>, pos struct<x:int,y:struct<z:string>>", table.Create{})

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -87,6 +88,8 @@ func (j *judge) verdict(p *Predicate, depth int) verdict {
 		return verdict{mayBeTrue: c.mayHaveValue, mayBeFalse: c.mayBeNull}
 	case OpIn:
 		return c.in(p.Values)
+	case OpInRanges:
+		return c.inRanges(p.Values)
 	case OpEq, OpNe, OpLt, OpLe, OpGt, OpGe, OpNullSafeEq, OpStartsWith:
 		if len(p.Values) != 1 {
 			return anything()
@@ -282,6 +285,36 @@ func (k knowledge) in(values []Literal) verdict {
 	for _, value := range values {
 		w := k.compare(OpEq, value)
 		v = verdict{v.mayBeTrue || w.mayBeTrue, v.mayBeFalse && w.mayBeFalse, v.mayBeNull || w.mayBeNull}
+	}
+	return v
+}
+
+// inRanges judges a column that lies in one of ascending ranges.
+func (k knowledge) inRanges(bounds []Literal) verdict {
+	v := verdict{mayBeFalse: true, mayBeNull: k.mayBeNull}
+	if !k.mayHaveValue {
+		return v
+	}
+	v.mayBeTrue = true
+	if len(bounds)%2 != 0 || k.low == nil || k.high == nil {
+		return v
+	}
+	// The first range that does not end below all values is the only one that can tell.
+	ordered := true
+	i := sort.Search(len(bounds)/2, func(i int) bool {
+		order, ok := compareLiterals(bounds[2*i+1], *k.low)
+		ordered = ordered && ok
+		return order >= 0
+	})
+	if !ordered {
+		return v
+	}
+	if 2*i >= len(bounds) {
+		v.mayBeTrue = k.mayBeNaN
+		return v
+	}
+	if order, ok := compareLiterals(bounds[2*i], *k.high); ok && order > 0 {
+		v.mayBeTrue = k.mayBeNaN
 	}
 	return v
 }

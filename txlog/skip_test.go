@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -191,7 +192,7 @@ func (w *skipWorld) predicate(depth int) *Predicate {
 	all := w.leaves()
 	leaf := all[w.IntN(len(all))]
 	p := &Predicate{Column: leaf.path}
-	ops := []Op{OpEq, OpNullSafeEq, OpNe, OpLt, OpLe, OpGt, OpGe, OpIn, OpIsNull, OpIsNotNull, OpTrue, OpFalse, OpUnknown}
+	ops := []Op{OpEq, OpNullSafeEq, OpNe, OpLt, OpLe, OpGt, OpGe, OpIn, OpInRanges, OpIsNull, OpIsNotNull, OpTrue, OpFalse, OpUnknown}
 	if leaf.t.Kind == KindString {
 		ops = append(ops, OpStartsWith, OpStartsWith)
 	}
@@ -209,6 +210,14 @@ func (w *skipWorld) predicate(depth int) *Predicate {
 		for range w.IntN(3) + 1 {
 			p.Values = append(p.Values, constant())
 		}
+	case OpInRanges:
+		for range 2 * (w.IntN(4) + 1) {
+			if v := w.value(leaf.t); v.Kind != KindVoid && (v.Kind != KindDouble || !math.IsNaN(v.Float)) {
+				p.Values = append(p.Values, v)
+			}
+		}
+		p.Values = p.Values[:len(p.Values)/2*2]
+		slices.SortFunc(p.Values, func(a, b Literal) int { return order(a, b, true) })
 	case OpIsNull, OpIsNotNull, OpTrue, OpFalse, OpUnknown:
 	default:
 		p.Values = []Literal{constant()}
@@ -275,6 +284,17 @@ func (j judgeRow) truth(p *Predicate) int {
 			}
 		}
 		return out
+	}
+	if p.Op == OpInRanges {
+		if v.Kind == KindVoid {
+			return -1
+		}
+		for i := 0; i < len(p.Values); i += 2 {
+			if order(v, p.Values[i], j.exact) >= 0 && order(v, p.Values[i+1], j.exact) <= 0 {
+				return 1
+			}
+		}
+		return 0
 	}
 	c := p.Values[0]
 	if p.Op == OpNullSafeEq {
@@ -418,6 +438,11 @@ func TestMayMatch(t *testing.T) {
 		{"NaN may be above", &Predicate{Op: OpGt, Column: []string{"f"}, Values: []Literal{{Kind: KindDouble, Float: 3}}}, "1", stats, false, true},
 		{"partition", &Predicate{Op: OpEq, Column: []string{"part"}, Values: num(2)}, "1", stats, false, false},
 		{"partition in", &Predicate{Op: OpIn, Column: []string{"part"}, Values: append(num(1), num(2)...)}, "1", stats, false, true},
+		{"between ranges", InRanges([]string{"id"}, append(append(num(1), num(4)...), append(num(10), num(12)...)...)), "1", stats, false, false},
+		{"in a range", InRanges([]string{"id"}, append(append(num(1), num(4)...), append(num(8), num(12)...)...)), "1", stats, false, true},
+		{"above all ranges", InRanges([]string{"id"}, append(num(1), num(4)...)), "1", stats, false, false},
+		{"no range", InRanges([]string{"id"}, nil), "1", stats, false, false},
+		{"ranges of texts", InRanges([]string{"id"}, append(text("a"), text("b")...)), "1", stats, false, true},
 		{"partition null", &Predicate{Op: OpEq, Column: []string{"part"}, Values: num(2)}, "", stats, false, false},
 		{"partition unreadable", &Predicate{Op: OpEq, Column: []string{"part"}, Values: num(2)}, "x", stats, false, true},
 		{"not of partition", &Predicate{Op: OpNot, Args: []*Predicate{{Op: OpEq, Column: []string{"part"}, Values: num(1)}}}, "1", stats, false, false},
