@@ -36,6 +36,7 @@ func propertyChecks() map[string]propertyCheck {
 		propAppendOnly:                         checkBool,
 		"delta.checkpointInterval":             checkCount(1),
 		"delta.checkpointPolicy":               checkOneOf("classic", "v2"),
+		txlog.CompactionIntervalKey:            checkCount(0),
 		"delta.checkpoint.writeStatsAsJson":    checkBool,
 		"delta.checkpoint.writeStatsAsStruct":  checkBool,
 		propLogRetention:                       checkInterval,
@@ -81,7 +82,8 @@ const (
 )
 
 // readProperties reads properties as people set them: known keys spelled right, values checked, instructions (features
-// and protocol versions) taken out. Keys without the delta. prefix belong to users and pass as they are.
+// and protocol versions) taken out. Other keys without the delta. prefix belong to
+// users and pass as they are.
 //
 // Errors: ErrProperty, once for every problem.
 func readProperties(properties map[string]string) (propertyRequest, error) {
@@ -97,7 +99,7 @@ func readProperties(properties map[string]string) (propertyRequest, error) {
 		canonical, ok := spelled[lower]
 		var err error
 		switch {
-		case !strings.HasPrefix(lower, "delta."):
+		case !ok && !strings.HasPrefix(lower, "delta."):
 			out.stored[key] = value
 			continue
 		case strings.HasPrefix(lower, featurePrefix), strings.EqualFold(key, propMinReader), strings.EqualFold(key, propMinWriter):

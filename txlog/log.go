@@ -32,7 +32,8 @@ type Options struct {
 	Logger     *slog.Logger  // nil: silent
 	EngineInfo string        // for commitInfo; "" is "lakectl"
 
-	// CompactEvery n writes a log compaction after each n commits, for readers of others that use them; 0 and 1 write none.
+	// CompactEvery n writes a log compaction after each n commits, for readers of others that use them, in
+	// tables that do not say otherwise: see CompactionIntervalKey. 0 and 1 write none.
 	CompactEvery int
 }
 

@@ -33,6 +33,9 @@ type Snapshot struct {
 // Version is the version of the snapshot.
 func (s *Snapshot) Version() Version { return s.version }
 
+// CheckpointVersion is the version of the checkpoint that the snapshot, or one that it follows, was read from; -1 for none.
+func (s *Snapshot) CheckpointVersion() Version { return s.base }
+
 // Timestamp is when the version was committed: its in-commit timestamp where the table has them, else the time of
 // its object by the store's clock. UTC.
 func (s *Snapshot) Timestamp() time.Time { return s.timestamp }

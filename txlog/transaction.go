@@ -414,7 +414,7 @@ func (l *Log) afterCommit(ctx context.Context, sent attempt, done *Committed) (w
 	if err := l.writeChecksum(ctx, v, sent.base, sent.info, sent.actions); err != nil {
 		warnings = append(warnings, err)
 	}
-	if n := Version(l.options.CompactEvery); n > 1 && (v+1)%n == 0 {
+	if n := l.compactionInterval(sent.base); n > 1 && (v+1)%n == 0 {
 		if err := l.Compact(ctx, v+1-n, v); err != nil {
 			warnings = append(warnings, err)
 		}
