@@ -35,7 +35,7 @@ func Open(r io.ReaderAt, size int64, bound limits.Limits) (f *File, err error) {
 	defer recovered(&err)
 	bound = bound.Filled()
 	w := &window{base: r, size: size}
-	footer, err := readFooter(w, size, bound)
+	footer, err := readFooter(w, size, bound, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,8 @@ type Leaf struct {
 	Name     string // its own
 	Depth    int    // 1 for a column outside structs, lists and maps
 	FieldID  int64  // 0 means none
+	Root     string // name of the column outside structs, lists and maps that it is a part of, or is
+	RootID   int64  // its field id
 	Physical Physical
 	Decimal  bool // annotated as a decimal
 	Scale    int64
@@ -54,10 +56,27 @@ const (
 // a footer that is longer.
 func ReadFooter(r io.ReaderAt, size int64, bound limits.Limits) (*Footer, error) {
 	w := &window{base: r, size: size}
-	return readFooter(w, size, bound.Filled())
+	return readFooter(w, size, bound.Filled(), nil)
 }
 
-func readFooter(w *window, size int64, bound limits.Limits) (*Footer, error) {
+// Extent is a part of a file: the byte at From and those after it, up to To.
+type Extent struct{ From, To int64 }
+
+// Chunks reads the footer and returns where the bytes lie of the columns that are wanted, in the order of the file: of
+// their chunks in all row groups, and of their bloom filters.
+//
+// Errors and cost are those of [ReadFooter].
+func Chunks(r io.ReaderAt, size int64, bound limits.Limits, wanted func(*Leaf) bool) ([]Extent, error) {
+	var out []Extent
+	_, err := readFooter(&window{base: r, size: size}, size, bound.Filled(), func(leaf *Leaf, s Extent) {
+		if wanted(leaf) {
+			out = append(out, s)
+		}
+	})
+	return out, err
+}
+
+func readFooter(w *window, size int64, bound limits.Limits, chunk func(*Leaf, Extent)) (*Footer, error) {
 	if size < 12 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, size)
 	}
@@ -82,7 +101,7 @@ func readFooter(w *window, size int64, bound limits.Limits) (*Footer, error) {
 		}
 	}
 	b, _ := w.bytes(size-8-length, length)
-	f := &footerWalk{thriftWalker: thriftWalker{b: b}, bound: bound, fileSize: size}
+	f := &footerWalk{thriftWalker: thriftWalker{b: b}, bound: bound, fileSize: size, found: chunk}
 	f.file()
 	switch {
 	case f.over != nil:
@@ -101,7 +120,8 @@ type footerWalk struct {
 	out      Footer
 	rows     int64 // of all row groups
 	spans    []span
-	over     error // the limit that ended the walk
+	found    func(*Leaf, Extent) // is told where columns lie; nil: nobody asks
+	over     error               // the limit that ended the walk
 }
 
 // span is where a column chunk lies.
@@ -120,6 +140,7 @@ const (
 	groupColumns, groupRows                               = 1, 3
 	chunkFile, chunkMeta                                  = 1, 3
 	metaType, metaValues, metaPacked, metaData, metaIndex = 1, 5, 7, 9, 11
+	metaBloom, metaBloomLength                            = 14, 15
 )
 
 // columnDepthMax bounds the nesting of columns, far above what limits.SchemaDepth lets a table have: a list takes
@@ -217,6 +238,7 @@ func (f *footerWalk) schema() {
 		children int64 // still to come
 		repeated bool
 	}
+	var root Leaf
 	var path []open
 	for i := uint64(0); i < n && f.err == nil; i++ {
 		leaf, children, group := f.element()
@@ -233,6 +255,10 @@ func (f *footerWalk) schema() {
 			f.fail("a column with %d children, %d are left", children, n-i-1)
 			return
 		}
+		if len(path) == 1 {
+			root = leaf
+		}
+		leaf.Root, leaf.RootID = root.Name, root.FieldID
 		if leaf.Depth = len(path); group || i == 0 {
 			path = append(path, open{children, leaf.repeated && i > 0})
 		} else {
@@ -392,7 +418,7 @@ func (f *footerWalk) group() {
 // chunk reads one column of a row group and returns the number of its values.
 func (f *footerWalk) chunk(leaf *Leaf) (values int64) {
 	var seen, inside uint32
-	var start, dictionary, length int64
+	var start, dictionary, length, bloom, bloomLength int64
 	physical := Physical(-1)
 	f.structure(2, func(id int64, kind byte) bool {
 		f.once(&seen, id)
@@ -418,6 +444,10 @@ func (f *footerWalk) chunk(leaf *Leaf) (values int64) {
 				start = f.whole()
 			case id == metaIndex && kind == thriftI64:
 				dictionary = f.whole()
+			case id == metaBloom && kind == thriftI64:
+				bloom = f.whole()
+			case id == metaBloomLength && kind == thriftI32:
+				bloomLength = f.whole()
 			default:
 				return f.pass(&inside, id)
 			}
@@ -442,8 +472,28 @@ func (f *footerWalk) chunk(leaf *Leaf) (values int64) {
 		f.fail("a column chunk of %d bytes at %d lies outside the file", length, start)
 	default:
 		f.spans = append(f.spans, span{start, start + length})
+		f.tell(leaf, start, length, bloom, bloomLength)
 	}
 	return values
+}
+
+// chunkPadding is what some writers leave out of the length of a chunk: the header of its dictionary.
+const chunkPadding = 128
+
+// tell passes on where a column lies. A bloom filter of unknown length may reach to the end of the file: read short it
+// would deny rows without a word.
+func (f *footerWalk) tell(leaf *Leaf, start, length, bloom, bloomLength int64) {
+	if f.found == nil {
+		return
+	}
+	f.found(leaf, Extent{start, min(start+length+chunkPadding, f.fileSize)})
+	if bloom <= 0 || bloom >= f.fileSize {
+		return
+	}
+	if bloomLength <= 0 {
+		bloomLength = f.fileSize
+	}
+	f.found(leaf, Extent{bloom, min(bloom+bloomLength, f.fileSize)})
 }
 
 // chunkStart is where a column chunk begins. A dictionary stands before the data, or it is none.
