@@ -177,18 +177,19 @@ func TestCancelledFetchIsTakenOver(t *testing.T) {
 }
 
 func TestMakesRoomForTheNewest(t *testing.T) {
+	const size, bound = 100_000, 360_000
 	store := &counting{Store: mem.New("a")}
 	now := clock.NewManual(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC))
 	dir := t.TempDir()
-	c := open(t, dir, 3000, cache.Options{Clock: now})
-	a, b, d := put(t, store, "a.parquet", 1000), put(t, store, "b.parquet", 1000), put(t, store, "d.parquet", 1000)
+	c := open(t, dir, bound, cache.Options{Clock: now})
+	a, b, d := put(t, store, "a.parquet", size), put(t, store, "b.parquet", size), put(t, store, "d.parquet", size)
 	for _, info := range []objectstore.Info{a, b, d} {
 		read(t, c, store, info)()
 		now.Advance(time.Minute)
 	}
 	read(t, c, store, a)() // b is now the one used longest ago
 	now.Advance(time.Minute)
-	e := put(t, store, "e.parquet", 500)
+	e := put(t, store, "e.parquet", size/2)
 	read(t, c, store, e)()
 	fetched := store.gets.Load()
 	read(t, c, store, a)()
@@ -200,32 +201,20 @@ func TestMakesRoomForTheNewest(t *testing.T) {
 	if n := store.gets.Load(); n != fetched+1 {
 		t.Error("the file used longest ago was kept")
 	}
-	var total int64
-	entries, err := os.ReadDir(filepath.Join(dir, "files"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range entries {
-		st, err := f.Info()
-		if err != nil {
-			t.Fatal(err)
-		}
-		total += st.Size()
-	}
-	if total > 3000 {
-		t.Errorf("%d bytes kept, the bound is 3000", total)
+	if total := spent(t, dir); total > bound {
+		t.Errorf("%d bytes kept, the bound is %d", total, bound)
 	}
 }
 
 func TestFilesInUseStay(t *testing.T) {
 	store := &counting{Store: mem.New("a")}
-	c := open(t, t.TempDir(), 2500)
-	a, b := put(t, store, "a.parquet", 1000), put(t, store, "b.parquet", 1000)
+	c := open(t, t.TempDir(), 250_000)
+	a, b := put(t, store, "a.parquet", 100_000), put(t, store, "b.parquet", 100_000)
 	releaseA, releaseB := read(t, c, store, a), read(t, c, store, b)
-	d := put(t, store, "d.parquet", 1000)
+	d := put(t, store, "d.parquet", 100_000)
 	_, _, err := c.Path(t.Context(), store, d.Key, d.Size, d.ETag)
 	var over *limits.Error
-	if !errors.As(err, &over) || over.Setting == "" || over.Max != 2500 {
+	if !errors.As(err, &over) || over.Setting == "" || over.Max != 250_000 {
 		t.Errorf("error %v, want a limit", err)
 	}
 	releaseA()
@@ -295,7 +284,7 @@ func TestFilesCutShortByACrashAreFetchedAgain(t *testing.T) {
 	dir := t.TempDir()
 	c := open(t, dir, 1<<20)
 	read(t, c, store, info)()
-	files, err := filepath.Glob(filepath.Join(dir, "files", "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "data", "*"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
@@ -332,8 +321,8 @@ func TestLinksOfDeadProcessesAreRemoved(t *testing.T) {
 func TestRoomMadeByAnotherProcess(t *testing.T) {
 	store := mem.New("a")
 	dir := t.TempDir()
-	one, two := open(t, dir, 1500), open(t, dir, 1500)
-	a, b := put(t, store, "a.parquet", 1000), put(t, store, "b.parquet", 1000)
+	one, two := open(t, dir, 150_000), open(t, dir, 150_000)
+	a, b := put(t, store, "a.parquet", 100_000), put(t, store, "b.parquet", 100_000)
 	path, release, err := one.Path(t.Context(), store, a.Key, a.Size, a.ETag)
 	if err != nil {
 		t.Fatal(err)
@@ -366,9 +355,9 @@ func TestManyReadersAndLittleRoom(t *testing.T) {
 	store := &counting{Store: mem.New("a")}
 	var infos []objectstore.Info
 	for i := range 20 {
-		infos = append(infos, put(t, store, fmt.Sprintf("%c%d.parquet", 'a'+i, i), 1000))
+		infos = append(infos, put(t, store, fmt.Sprintf("%c%d.parquet", 'a'+i, i), 10_000))
 	}
-	c := open(t, t.TempDir(), 9000)
+	c := open(t, t.TempDir(), 300_000)
 	var wait sync.WaitGroup
 	for worker := range 8 {
 		wait.Add(1)
@@ -382,7 +371,7 @@ func TestManyReadersAndLittleRoom(t *testing.T) {
 					return
 				}
 				b, err := os.ReadFile(path)
-				if err != nil || len(b) != 1000 || b[4] != info.Key[0] {
+				if err != nil || len(b) != 10_000 || b[4] != info.Key[0] {
 					t.Errorf("%s: %d bytes, %v", info.Key, len(b), err)
 				}
 				release()
@@ -394,18 +383,18 @@ func TestManyReadersAndLittleRoom(t *testing.T) {
 
 // Most fetches do not list the folder, and the bound holds all the same, for two processes too.
 func TestBoundHoldsBetweenListings(t *testing.T) {
-	const size, bound = 1000, 50_000
+	const size, bound = 1000, 400_000
 	store := mem.New("a")
 	dir := t.TempDir()
 	caches := []*cache.Cache{open(t, dir, bound), open(t, dir, bound)}
 	for i := range 300 {
 		read(t, caches[i%2], store, put(t, store, fmt.Sprintf("%d.parquet", i), size))()
-		entries, err := os.ReadDir(filepath.Join(dir, "files"))
+		entries, err := os.ReadDir(filepath.Join(dir, "data"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(entries); n*size > bound || i < 40 && n != i+1 {
-			t.Fatalf("%d files of %d bytes after %d fetches, the bound is %d", n, size, i+1, bound)
+		if n, total := len(entries), spent(t, dir); total > bound || i < 40 && n != i+1 {
+			t.Fatalf("%d files of %d bytes after %d fetches, the bound is %d", n, total, i+1, bound)
 		}
 	}
 }
