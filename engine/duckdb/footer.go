@@ -29,7 +29,12 @@ func (s *session) footers(ctx context.Context, paths []string) ([]*parquetio.Foo
 				return context.Cause(ctx)
 			}
 			var err error
-			if out[i], err = readFooter(path, s.engine.options.Limits); err != nil {
+			if sparse := s.sparse[path]; sparse != nil {
+				out[i], err = parquetio.ReadFooter(sparse.Reader(ctx), sparse.Size(), s.engine.options.Limits)
+			} else {
+				out[i], err = readFooter(path, s.engine.options.Limits)
+			}
+			if err != nil {
 				return s.footerError(path, err)
 			}
 			return nil
@@ -58,7 +63,7 @@ func readFooter(path string, bound limits.Limits) (*parquetio.Footer, error) {
 func (s *session) footerError(path string, err error) error {
 	var over *limits.Error
 	if !errors.Is(err, parquetio.ErrMalformed) || errors.As(err, &over) {
-		return fmt.Errorf("read %s: %w", s.names[path], err)
+		return fmt.Errorf("read %s: %w", s.names[path], gone(err))
 	}
 	if f, ok := s.sources[path]; ok {
 		return &table.SourceFileError{File: f.name, Reason: err.Error()}

@@ -19,24 +19,31 @@ import (
 // fetchParallel bounds the files that one call brings to this machine at a time.
 const fetchParallel = 8
 
-// locate finds each file on this machine, in place or in the cache, and keeps it there until the session closes.
-func (s *session) locate(ctx context.Context, files []table.RelationFile) ([]string, error) {
-	paths := make([]string, len(files))
-	var mu sync.Mutex // guards s.names and s.release; a leaf lock
+// locate finds each file of a relation on this machine, in place or in the cache, and keeps it there until the session
+// closes. Files of tables in the cache have holes until they are filled; files outside tables have none.
+func (s *session) locate(ctx context.Context, rel table.Relation) ([]string, error) {
+	paths := make([]string, len(rel.Files))
+	var mu sync.Mutex // guards s.names, s.sparse and s.release; a leaf lock
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetchParallel)
-	for i, f := range files {
+	for i, f := range rel.Files {
 		group.Go(func() error {
-			path, release, err := s.engine.place(ctx, f)
+			p, err := s.engine.place(ctx, f, rel.External != nil)
 			if err != nil {
 				return err
 			}
-			paths[i] = path
+			paths[i] = p.path
 			mu.Lock()
 			defer mu.Unlock()
-			s.names[path] = objectName(f.Store, f.Key)
-			if release != nil {
-				s.release = append(s.release, release)
+			s.names[p.path] = objectName(f.Store, f.Key)
+			if p.release != nil {
+				s.release = append(s.release, p.release)
+			}
+			if p.sparse != nil {
+				if s.sparse == nil {
+					s.sparse = map[string]*cache.File{}
+				}
+				s.sparse[p.path] = p.sparse
 			}
 			return nil
 		})
@@ -47,33 +54,48 @@ func (s *session) locate(ctx context.Context, files []table.RelationFile) ([]str
 	return paths, nil
 }
 
-// place finds one file on this machine. release is nil for files that are read in place.
-func (e *Engine) place(ctx context.Context, f table.RelationFile) (path string, release func(), err error) {
+// located is a file on this machine.
+type located struct {
+	path    string
+	release func()      // nil for files that are read in place
+	sparse  *cache.File // nil for files without holes
+}
+
+// place finds one file on this machine, without holes if it has to be whole.
+func (e *Engine) place(ctx context.Context, f table.RelationFile, whole bool) (located, error) {
 	if ctx.Err() != nil {
-		return "", nil, context.Cause(ctx)
+		return located{}, context.Cause(ctx)
 	}
 	local, ok := f.Store.(objectstore.Local)
-	if !ok {
-		path, release, err = e.cache.Path(ctx, f.Store, f.Key, f.Size, f.ETag)
+	switch {
+	case !ok && whole:
+		path, release, err := e.cache.Path(ctx, f.Store, f.Key, f.Size, f.ETag)
 		if errors.Is(err, cache.ErrDamaged) {
 			err = fmt.Errorf("%w: %w", table.ErrDataFile, err)
 		}
-		return path, release, err
+		return located{path: path, release: release}, err
+	case !ok:
+		file, err := e.cache.Take(ctx, f.Store, f.Key, f.Size, f.ETag)
+		if err != nil {
+			return located{}, err
+		}
+		return located{path: file.Path(), release: file.Release, sparse: file}, nil
 	}
-	if path, err = local.LocalPath(f.Key); err != nil {
-		return "", nil, fmt.Errorf("read %s: %w", objectName(f.Store, f.Key), err)
+	path, err := local.LocalPath(f.Key)
+	if err != nil {
+		return located{}, fmt.Errorf("read %s: %w", objectName(f.Store, f.Key), err)
 	}
 	st, err := os.Stat(path)
 	switch {
 	case os.IsNotExist(err):
-		return "", nil, fmt.Errorf("read %s: %w", objectName(f.Store, f.Key), objectstore.ErrNotFound)
+		return located{}, fmt.Errorf("read %s: %w", objectName(f.Store, f.Key), objectstore.ErrNotFound)
 	case err != nil:
-		return "", nil, fmt.Errorf("read %s: %w", objectName(f.Store, f.Key), err)
+		return located{}, fmt.Errorf("read %s: %w", objectName(f.Store, f.Key), err)
 	case f.Size > 0 && st.Size() != f.Size:
-		return "", nil, fmt.Errorf("read %s: %w: it has %d bytes, not %d", objectName(f.Store, f.Key),
+		return located{}, fmt.Errorf("read %s: %w: it has %d bytes, not %d", objectName(f.Store, f.Key),
 			objectstore.ErrPrecondition, st.Size(), f.Size)
 	}
-	return path, nil, nil
+	return located{path: path}, nil
 }
 
 // objectName names an object for people.

@@ -76,7 +76,10 @@ func (b *bound) create(ctx context.Context, q table.Query, folder string) error 
 	if err := b.admit(ctx, places, folder); err != nil {
 		return err
 	}
-	return b.createViews(ctx, places)
+	if err := b.createViews(ctx, places); err != nil {
+		return err
+	}
+	return b.fill(ctx, places)
 }
 
 // check refuses what a SELECT may not do here, with words instead of a permission error.
@@ -102,6 +105,8 @@ type place struct {
 	catalog, schema, name string
 	relation              table.Relation
 	paths                 []string
+	reader                *reader // nil for files outside tables
+	view                  string  // quoted
 }
 
 // assign gives every table of a statement a place. Tables with time travel get names of their own, in the syntax
@@ -195,9 +200,9 @@ func (b *bound) admit(ctx context.Context, places []*place, folder string) error
 	s := b.session
 	for _, p := range places {
 		var err error
-		if p.paths, err = s.locate(ctx, p.relation.Files); err != nil {
-			if p.relation.External == nil && errors.Is(err, objectstore.ErrNotFound) {
-				err = fmt.Errorf("%w: %w", txlog.ErrFileGone, err)
+		if p.paths, err = s.locate(ctx, p.relation); err != nil {
+			if p.relation.External == nil {
+				err = gone(err)
 			}
 			return err
 		}
@@ -214,9 +219,18 @@ func (b *bound) admit(ctx context.Context, places []*place, folder string) error
 		return err
 	}
 	alone.release, s.release = s.release, nil
+	alone.sparse = s.sparse
 	s.close()
 	b.session = alone
 	return nil
+}
+
+// gone says of a file of a table that is not in its store what that means.
+func gone(err error) error {
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return fmt.Errorf("%w: %w", txlog.ErrFileGone, err)
+	}
+	return err
 }
 
 // createViews makes the views of all places.
@@ -226,15 +240,15 @@ func (b *bound) createViews(ctx context.Context, places []*place) error {
 		return err
 	}
 	for i, p := range places {
-		sql, err := s.relationSQL(ctx, fmt.Sprintf("%d %s", i, p.name), p.relation, p.paths)
+		sql, reader, err := s.relationSQL(ctx, fmt.Sprintf("%d %s", i, p.name), p.relation, p.paths)
 		if err != nil {
 			return err
 		}
-		name, err := s.qualified(ctx, p, "VIEW")
-		if err != nil {
+		p.reader = reader
+		if p.view, err = s.qualified(ctx, p, "VIEW"); err != nil {
 			return err
 		}
-		if err := s.exec(ctx, "CREATE VIEW "+name+" AS "+sql); err != nil {
+		if err := s.exec(ctx, "CREATE VIEW "+p.view+" AS "+sql); err != nil {
 			return fmt.Errorf("bind %s: %w", p.ref.key(), shift(err, b.source, len(sql)+len(b.source)))
 		}
 	}

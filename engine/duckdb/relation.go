@@ -22,7 +22,18 @@ type group struct {
 	rows  rowFilter
 	traits
 	stored []txlog.Field // partition columns that these files hold themselves
+
+	prefix string // of the names of its columns, unique in the session
+	lookup string // quoted table of what differs between the files; "" when nothing does
+	gone   string // quoted table of the rows of rowFilter
+	wanted []bool // by number of column: those that may be read; nil: all
 }
+
+// column is the name of a column of read_parquet. Its number is the index in reader.fields, and goes on in stored.
+func (g *group) column(number int) string { return g.prefix + strconv.Itoa(number) }
+
+// reads tells whether a column may be read.
+func (g *group) reads(number int) bool { return g.wanted == nil || g.wanted[number] }
 
 // traits are what the footer of a file tells about how it is read.
 type traits struct {
@@ -50,8 +61,9 @@ type reader struct {
 	paths    []string // of Relation.Files, on this machine
 	name     string   // unique in the session: prefix of helper tables
 	parts    []partitionColumn
-	fields   []txlog.Field // read from files; c0, c1, … in this order
+	fields   []txlog.Field // read from files, in this order
 	hidden   []txlog.Field // columns of row tracking; after all others, and their constants end parts
+	split    []group
 }
 
 // partitionColumn holds the constants of one partition column as SQL, by index into Relation.Files.
@@ -64,32 +76,65 @@ type partitionColumn struct {
 // helperSchema holds the tables that we make beside the views of a call.
 const helperSchema = "_lakectl"
 
-// relationSQL is the SELECT that stands for a relation. paths are the places of its files on this machine.
-func (s *session) relationSQL(ctx context.Context, name string, rel table.Relation, paths []string) (string, error) {
+// relationSQL is the SELECT that stands for a relation. paths are the places of its files on this machine. The reader
+// can write it again with fewer columns; it is nil for files outside tables.
+func (s *session) relationSQL(ctx context.Context, name string, rel table.Relation, paths []string) (string, *reader, error) {
 	if rel.External != nil {
-		return s.externalSQL(ctx, rel, paths)
+		sql, err := s.externalSQL(ctx, rel, paths)
+		return sql, nil, err
 	}
 	if rel.Schema == nil {
-		return "", fmt.Errorf("relation %s: no schema", name)
+		return "", nil, fmt.Errorf("relation %s: no schema", name)
 	}
 	r := &reader{session: s, relation: rel, paths: paths, name: name}
 	if err := r.columns(); err != nil {
-		return "", fmt.Errorf("relation %s: %w", name, err)
+		return "", nil, fmt.Errorf("relation %s: %w", name, err)
 	}
-	groups, err := r.groups(ctx)
-	if errors.Is(err, table.ErrDataFile) {
-		return "", err // it names the file
+	err := r.prepare(ctx)
+	if errors.Is(err, table.ErrDataFile) || errors.Is(err, txlog.ErrFileGone) {
+		return "", nil, err // it names the file
 	}
 	if err != nil {
-		return "", fmt.Errorf("relation %s: %w", name, err)
+		return "", nil, fmt.Errorf("relation %s: %w", name, err)
 	}
-	if len(groups) == 0 {
+	sql, err := r.sql()
+	if err != nil {
+		return "", nil, fmt.Errorf("relation %s: %w", name, err)
+	}
+	return sql, r, nil
+}
+
+// prepare looks at the files and makes the helper tables of each group.
+func (r *reader) prepare(ctx context.Context) (err error) {
+	if r.split, err = r.groups(ctx); err != nil {
+		return err
+	}
+	for i := range r.split {
+		g := &r.split[i]
+		r.session.groupsMade++
+		g.prefix = fmt.Sprintf("t%dc", r.session.groupsMade)
+		if g.lookup, err = r.lookupTable(ctx, i, *g); err != nil {
+			return err
+		}
+		if g.rows != allRows {
+			if g.gone, err = r.rowTable(ctx, i, *g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sql is the SELECT over all groups.
+func (r *reader) sql() (string, error) {
+	if len(r.split) == 0 {
 		return r.nothing()
 	}
-	selects := make([]string, len(groups))
-	for i, g := range groups {
-		if selects[i], err = r.read(ctx, i, g); err != nil {
-			return "", fmt.Errorf("relation %s: %w", name, err)
+	selects := make([]string, len(r.split))
+	for i, g := range r.split {
+		var err error
+		if selects[i], err = r.read(g); err != nil {
+			return "", err
 		}
 	}
 	return strings.Join(selects, "\nUNION ALL\n"), nil
@@ -232,31 +277,27 @@ func (r *reader) inspect(ctx context.Context) (map[string]traits, error) {
 }
 
 // read is the SELECT over one group.
-func (r *reader) read(ctx context.Context, number int, g group) (string, error) {
-	lookup, err := r.lookupTable(ctx, number, g)
-	if err != nil {
-		return "", err
-	}
+func (r *reader) read(g group) (string, error) {
 	source, err := r.source(g)
 	if err != nil {
 		return "", err
 	}
-	sql := "SELECT " + strings.Join(r.items(g, lookup), ", ") + "\nFROM " + source + " r"
-	if lookup != "" {
-		sql += "\nJOIN " + lookup + " f ON f.i = r.file_index"
-	}
-	if g.rows == allRows {
-		return sql, nil
-	}
-	rows, err := r.rowTable(ctx, number, g)
+	items, err := r.items(g)
 	if err != nil {
 		return "", err
 	}
-	join := "ANTI"
-	if g.rows == someRowsKept {
-		join = "SEMI"
+	sql := "SELECT " + strings.Join(items, ", ") + "\nFROM " + source + " r"
+	if g.lookup != "" {
+		sql += "\nJOIN " + g.lookup + " f ON f.i = r.file_index"
 	}
-	return sql + "\n" + join + " JOIN " + rows + " d ON d.i = r.file_index AND d.r = r.file_row_number", nil
+	switch g.rows {
+	case someRowsDeleted:
+		sql += "\nANTI JOIN " + g.gone + " d ON d.i = r.file_index AND d.r = r.file_row_number"
+	case someRowsKept:
+		sql += "\nSEMI JOIN " + g.gone + " d ON d.i = r.file_index AND d.r = r.file_row_number"
+	case allRows:
+	}
+	return sql, nil
 }
 
 // source is the call of read_parquet over the files of a group.
@@ -271,6 +312,10 @@ func (r *reader) source(g group) (string, error) {
 			}
 			key = strconv.Itoa(id)
 		}
+		// One entry stays when no column is read: without any, the columns would be those of the first file.
+		if !g.reads(i) && i > 0 {
+			continue
+		}
 		entry, err := r.entry(g, key, i, f)
 		if err != nil {
 			return "", err
@@ -278,6 +323,9 @@ func (r *reader) source(g group) (string, error) {
 		entries = append(entries, entry)
 	}
 	for i, f := range g.stored {
+		if !g.reads(len(r.fields)+i) && len(r.fields)+i > 0 {
+			continue
+		}
 		entry, err := r.entry(g, table.QuoteString(f.Name), len(r.fields)+i, f)
 		if err != nil {
 			return "", err
@@ -290,7 +338,9 @@ func (r *reader) source(g group) (string, error) {
 	// One call finds columns by id or by name, never both: the columns without an id come from a second one.
 	columns := "a.*"
 	for i := range g.stored {
-		columns += ", b.c" + strconv.Itoa(len(r.fields)+i)
+		if g.reads(len(r.fields) + i) {
+			columns += ", b." + g.column(len(r.fields)+i)
+		}
 	}
 	return "(SELECT " + columns + ", a.file_index, a.file_row_number FROM " + r.parquet(g, entries) + " a JOIN " + r.parquet(g, stored) +
 		" b ON a.file_index = b.file_index AND a.file_row_number = b.file_row_number)", nil
@@ -303,7 +353,7 @@ func (r *reader) entry(g group, key string, number int, f txlog.Field) (string, 
 	if err != nil {
 		return "", fmt.Errorf("column %s: %w", f.Name, err)
 	}
-	return fmt.Sprintf("%s: {name: 'c%d', type: %s, default_value: NULL}", key, number, table.QuoteString(sql)), nil
+	return fmt.Sprintf("%s: {name: '%s', type: %s, default_value: NULL}", key, g.column(number), table.QuoteString(sql)), nil
 }
 
 // parquet calls read_parquet over the files of a group, with these entries of its schema.
@@ -320,7 +370,7 @@ func (r *reader) parquet(g group, entries []string) string {
 }
 
 // items are the output columns, in the order of the schema.
-func (r *reader) items(g group, lookup string) []string {
+func (r *reader) items(g group) ([]string, error) {
 	var items []string
 	read := 0
 	for _, f := range r.relation.Schema.Fields {
@@ -329,7 +379,10 @@ func (r *reader) items(g group, lookup string) []string {
 		stored := slices.IndexFunc(g.stored, func(s txlog.Field) bool { return s.Name == f.Name })
 		switch bad := unreadable(f.Type); {
 		case stored >= 0:
-			sql = "r.c" + strconv.Itoa(len(r.fields)+stored)
+			var err error
+			if sql, err = r.item(g, len(r.fields)+stored, f); err != nil {
+				return nil, err
+			}
 		case part >= 0:
 			sql = r.constantItem(g, part)
 		case f.Type.Kind == txlog.KindVoid:
@@ -339,7 +392,14 @@ func (r *reader) items(g group, lookup string) []string {
 			sql = "CAST(error(" + table.QuoteString(fmt.Sprintf("column %s: %v", f.Name, bad)) + ") AS VARCHAR)"
 		default:
 			shape := rename{from: r.relation.Mapping, legacy: g.legacy}
-			sql = "r.c" + strconv.Itoa(read)
+			var err error
+			if sql, err = r.item(g, read, f); err != nil {
+				return nil, err
+			}
+			if !g.reads(read) {
+				read++
+				break
+			}
 			if g.converted != nil && g.converted[read] {
 				sql = opaque(sql)
 			}
@@ -350,17 +410,34 @@ func (r *reader) items(g group, lookup string) []string {
 	}
 	if r.relation.Position {
 		file := "CAST(r.file_index AS INTEGER)"
-		if lookup != "" {
+		if g.lookup != "" {
 			file = "f.g"
 		}
 		items = append(items, file+" AS "+table.FileColumn, "r.file_row_number AS "+table.RowColumn)
 	}
 	if ids := r.relation.RowIDs; ids != nil {
 		column, constant := len(r.fields)+len(g.stored)-2, len(r.parts)-2
-		items = append(items, fmt.Sprintf("COALESCE(r.c%d, %s + r.file_row_number) AS %s", column, r.constantItem(g, constant), table.QuoteIdent(ids.ID)),
-			fmt.Sprintf("COALESCE(r.c%d, %s) AS %s", column+1, r.constantItem(g, constant+1), table.QuoteIdent(ids.Version)))
+		id, err := r.item(g, column, r.hidden[0])
+		if err != nil {
+			return nil, err
+		}
+		version, err := r.item(g, column+1, r.hidden[1])
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, fmt.Sprintf("COALESCE(%s, %s + r.file_row_number) AS %s", id, r.constantItem(g, constant), table.QuoteIdent(ids.ID)),
+			fmt.Sprintf("COALESCE(%s, %s) AS %s", version, r.constantItem(g, constant+1), table.QuoteIdent(ids.Version)))
 	}
-	return items
+	return items, nil
+}
+
+// item is a column of read_parquet, or an error for one that may not be read: it comes only where the column is used.
+func (r *reader) item(g group, number int, f txlog.Field) (string, error) {
+	if g.reads(number) {
+		return "r." + g.column(number), nil
+	}
+	sql, err := typeSQL(f.Type)
+	return "CAST(error(" + table.QuoteString(fmt.Sprintf("column %s was not fetched", f.Name)) + ") AS " + sql + ")", err
 }
 
 func (r *reader) constantItem(g group, part int) string {

@@ -15,6 +15,7 @@ import (
 
 	bindings "github.com/duckdb/duckdb-go-bindings"
 
+	"github.com/lakectl/lakectl/internal/cache"
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/table"
 )
@@ -25,20 +26,22 @@ const interruptEvery = 5 * time.Millisecond
 
 // session is one call on one instance, with a connection of its own. It is used by one goroutine at a time.
 type session struct {
-	engine  *Engine
-	in      *instance
-	conn    bindings.Connection
-	names   map[string]string     // local path → name for people
-	sources map[string]sourceFile // local path → file outside tables
-	links   map[string]string     // local path → the link under which the call reads the file
-	zone    string
-	began   time.Time
-	made    []string // statements that take away what the call has made in the instance
-	release []func()
-	helped  bool        // there is a schema for helpers
-	staged  bool        // there may be files in the folder for staging
-	spent   atomic.Bool // the instance ends with the call
-	closed  bool
+	engine     *Engine
+	in         *instance
+	conn       bindings.Connection
+	names      map[string]string      // local path → name for people
+	sources    map[string]sourceFile  // local path → file outside tables
+	links      map[string]string      // local path → the link under which the call reads the file
+	sparse     map[string]*cache.File // local path → the file of a table in the cache, which has holes
+	zone       string
+	began      time.Time
+	made       []string // statements that take away what the call has made in the instance
+	release    []func()
+	groupsMade int         // groups of all relations
+	helped     bool        // there is a schema for helpers
+	staged     bool        // there may be files in the folder for staging
+	spent      atomic.Bool // the instance ends with the call
+	closed     bool
 }
 
 // open begins a call on an instance that may have served others. It can read what link brings, and write below stage.
