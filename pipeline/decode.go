@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lakectl/lakectl/internal/config"
+	"github.com/lakectl/lakectl/internal/nearest"
 )
 
 // fileBytesMax bounds one project file, SQL included.
@@ -427,41 +428,16 @@ func typeName(t reflect.Type) string {
 // unknownKey names the nearest of the keys that are known.
 func unknownKey(key string, known []string) string {
 	slices.Sort(known)
-	if near := nearest(key, known); near != "" {
-		return fmt.Sprintf("%q is not a key here; did you mean %q?", key, near)
+	if word := meant(key, known); word != "" {
+		return fmt.Sprintf("%q is not a key here; did you mean %q?", key, word)
 	}
 	return fmt.Sprintf("%q is not a key here; there are %s", key, strings.Join(known, ", "))
 }
 
-// nearest returns the candidate with the smallest edit distance, "" when none is close.
-func nearest(word string, candidates []string) string {
-	best, bestDistance := "", max(2, len(word)/3)+1
-	for _, c := range candidates {
-		if d := distance(word, c); d < bestDistance {
-			best, bestDistance = c, d
-		}
+// meant returns the candidate that is nearest to a word, "" when none is close.
+func meant(word string, candidates []string) string {
+	if found := nearest.Of(word, candidates, 1); found != nil {
+		return found[0]
 	}
-	return best
-}
-
-// distance is the Levenshtein distance in bytes, of words that are cut to a sane length.
-func distance(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -123,7 +123,7 @@ func (l *loader) near(name string) string {
 	for i, m := range l.project.Models {
 		names[i] = m.Name
 	}
-	if n := nearest(name, names); n != "" {
+	if n := meant(name, names); n != "" {
 		return fmt.Sprintf("; did you mean %s?", n)
 	}
 	return ""

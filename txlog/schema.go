@@ -8,7 +8,10 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/lakectl/lakectl/internal/nearest"
 )
 
 // Kind is the family of a [DataType].
@@ -147,9 +150,21 @@ func lookupField(fields []Field, name string) (int, error) {
 		}
 	}
 	if found < 0 {
-		return 0, fmt.Errorf("no column %q", name)
+		return 0, noColumn(fields, name)
 	}
 	return found, nil
+}
+
+// noColumn says which columns may be meant.
+func noColumn(fields []Field, name string) error {
+	names := make([]string, len(fields))
+	for i := range fields {
+		names[i] = strconv.Quote(fields[i].Name)
+	}
+	if meant := nearest.Of(strconv.Quote(name), names, 3); meant != nil {
+		return fmt.Errorf("no column %q; did you mean %s?", name, strings.Join(meant, " or "))
+	}
+	return fmt.Errorf("no column %q", name)
 }
 
 // Names lists the top-level columns in order.

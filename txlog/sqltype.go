@@ -103,6 +103,15 @@ func ParseColumns(sql string) (*Schema, error) {
 	return NewSchema(fields...)
 }
 
+// ColumnSyntaxError says where the text of columns or of a type is not what it should be. Terminal.
+type ColumnSyntaxError struct {
+	Offset int // in bytes, from 0
+	Reason string
+}
+
+// Error names the place, counted from 1.
+func (e *ColumnSyntaxError) Error() string { return fmt.Sprintf("at %d: %s", e.Offset+1, e.Reason) }
+
 // sqlTypeParser reads tokens: words, numbers, quoted names and texts, and single signs.
 type sqlTypeParser struct {
 	text string
@@ -112,7 +121,7 @@ type sqlTypeParser struct {
 
 func (p *sqlTypeParser) fail(format string, args ...any) {
 	if p.err == nil {
-		p.err = fmt.Errorf("at %d: %w", p.pos+1, fmt.Errorf(format, args...))
+		p.err = &ColumnSyntaxError{Offset: p.pos, Reason: fmt.Sprintf(format, args...)}
 	}
 }
 

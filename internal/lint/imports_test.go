@@ -18,7 +18,7 @@ type room struct {
 
 // The rooms from the ground up. A package belongs to the longest name that fits it.
 var (
-	leaves   = []string{"internal/clock", "internal/config", "internal/invariant", "internal/limits", "internal/mutant", "internal/redact"}
+	leaves   = []string{"internal/clock", "internal/config", "internal/invariant", "internal/limits", "internal/mutant", "internal/nearest", "internal/redact"}
 	stores   = []string{"objectstore", "objectstore/file", "objectstore/mem"}
 	suites   = []string{"internal/faultstore", "internal/lint", "internal/refmodel", "internal/robustness/", "internal/sim", "internal/tabletest", "deploy/minio/", "objectstore/storetest", "table/enginetest"}
 	programs = []string{"bench/", "tests/", "examples/"} // for developers: they start servers and build tables, too
@@ -38,6 +38,7 @@ func rooms() []room {
 		{"table/schemaedit", []string{"txlog"}, "edits of a schema are pure functions: what a table allows is decided in table"},
 		{"table/sparksql", []string{"txlog"}, "translating an expression is a pure function: what a table's rules mean is decided in table"},
 		{"table/typed", []string{"objectstore", "internal/parquetio", "txlog", "table"}, "rows as Go values need no engine and no cgo"},
+		{"table/statement", join(leaves, []string{"objectstore", "txlog", "table", "table/schemaedit"}), "statements are words for what table does: where names lead and what engine computes, their caller says"},
 		{"engine/", join(leaves, stores, []string{"internal/parquetio", "internal/cache", "txlog", "table"}), "engines compute and never commit or schedule (architecture, law 1)"},
 		{"pipeline", belowPi, "pipelines run on any engine and any store: both are wired in cmd"},
 		{"jobs", join(belowPi, []string{"pipeline"}), "jobs decide when, pipelines decide what: never the other way, and no engine"},
