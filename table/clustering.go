@@ -108,9 +108,22 @@ func (sh shape) logical(path []string) (schemaedit.Path, bool) {
 	return out, len(out) > 0
 }
 
+// reclustered is the domain that the change writes; nil when it keeps the one that there is.
+func (c *Change) reclustered() *txlog.DomainMetadata {
+	for _, a := range c.first {
+		if d, ok := a.(*txlog.DomainMetadata); ok && d.Domain == clusteringDomain {
+			return d
+		}
+	}
+	return nil
+}
+
 // keepsClustering refuses a schema without the columns that the table is clustered by.
 func (c *Change) keepsClustering(sh shape) error {
 	if c.base == nil {
+		return nil
+	}
+	if c.reclustered() != nil {
 		return nil
 	}
 	by, _ := clusteringOf(c.base)

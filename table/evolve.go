@@ -128,7 +128,9 @@ func (c *Change) redefine(meta *txlog.Metadata, schema *txlog.Schema, asked []st
 		return err
 	}
 	c.shape.stats = txlog.DefaultStatsColumns(schema, c.shape.mapping, c.shape.partitionBy, c.shape.properties)
-	if c.base != nil {
+	if by := c.reclustered(); by != nil {
+		c.shape.stats = c.shape.stats.WithClustering(by.Configuration)
+	} else if c.base != nil {
 		by, _ := c.base.Domain(clusteringDomain)
 		c.shape.stats = c.shape.stats.WithClustering(by.Configuration)
 	}

@@ -120,6 +120,15 @@ func TestWritesSurviveAFaultAtEveryCall(t *testing.T) {
 			[]string{"1 a x", "2 B x", "3 c y", "7 g y"},
 		},
 	}
+	writes["replace"] = struct {
+		do    func(ctx context.Context, l *lake, tab *table.Table) (*table.Result, error)
+		after []string
+	}{
+		func(ctx context.Context, l *lake, tab *table.Table) (*table.Result, error) {
+			return tab.Replace(ctx, l.eng, table.Create{Meta: progress}, values("id, v, p", "(9, 'n', 'z')"))
+		},
+		[]string{"9 n z"},
+	}
 	writes["alter"] = struct {
 		do    func(ctx context.Context, l *lake, tab *table.Table) (*table.Result, error)
 		after []string

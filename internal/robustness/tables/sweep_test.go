@@ -148,6 +148,10 @@ func TestR4Tables(t *testing.T) {
 			}})
 			return err
 		}},
+		{"replace", false, false, func(ctx context.Context, t *table.Table) error {
+			_, err := t.Replace(ctx, eng, table.Create{}, values("(3, 'c')"))
+			return err
+		}},
 		{"optimize", true, false, func(ctx context.Context, t *table.Table) error {
 			_, err := t.Optimize(ctx, eng, table.Optimize{})
 			return err
