@@ -37,8 +37,10 @@ func TestExplainSaysWhyFilesAreSkipped(t *testing.T) {
 				Conditions: []table.ConditionSkip{{"p = 2", 2, 0}, {"ID < 5", 0, 3}},
 				FilesRead:  []table.ExplainedFile{},
 				FilesSkipped: []table.ExplainedFile{
-					{SkippedBy: "partition", Known: "p = 1"}, {SkippedBy: "partition", Known: "p = NULL"},
-					{SkippedBy: "statistics", Known: "p = 2, id from 5 to 5"}, {SkippedBy: "statistics", Known: "p = 2, id is NULL"},
+					{SkippedBy: "partition", Known: "p = 1"},
+					{SkippedBy: "partition", Known: "p = NULL"},
+					{SkippedBy: "statistics", Known: "p = 2, id from 5 to 5"},
+					{SkippedBy: "statistics", Known: "p = 2, id is NULL"},
 				},
 			}
 			if d := cmp.Diff(want, got, cmpopts.IgnoreFields(table.ExplainedFile{}, "Path", "Bytes"),

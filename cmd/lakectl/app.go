@@ -114,7 +114,7 @@ TABLE is a name of lake.yml (silver.flights), a URL (s3://…, file://…) or a 
 	root.AddGroup(&cobra.Group{ID: "tables", Title: "Tables:"}, &cobra.Group{ID: "pipelines", Title: "Pipelines:"})
 	tables := []*cobra.Command{
 		a.createCommand(), a.appendCommand(), a.mergeCommand(), a.alterCommand(), a.queryCommand(), a.showCommand(), a.describeCommand(),
-		a.historyCommand(), a.changesCommand(), a.optimizeCommand(), a.vacuumCommand(), a.restoreCommand(), a.checkpointCommand(), a.compactLogCommand(), a.fsckCommand(), a.doctorCommand(),
+		a.historyCommand(), a.changesCommand(), a.optimizeCommand(), a.vacuumCommand(), a.restoreCommand(), a.convertCommand(), a.checkpointCommand(), a.compactLogCommand(), a.fsckCommand(), a.doctorCommand(),
 	}
 	pipelines := []*cobra.Command{a.initCommand(), a.runCommand(), a.serveCommand(), a.lsCommand()}
 	for _, c := range tables {

@@ -15,6 +15,7 @@ import (
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/pipeline"
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/table/parquetfolder"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -99,6 +100,7 @@ func rules() []rule {
 		{table.ErrSourceFile, exitError, "a source file cannot be read; nothing was changed", "mend the file or leave it out; how a CSV file is written is said with --csv-option: lakectl append --help"},
 		{table.ErrValue, exitError, "a value does not fit its column; nothing was changed", "mend it in the source, or say in a query what becomes of it: SELECT round(x) AS x, TRY_CAST(d AS date) AS d FROM 'file.csv'"},
 		{table.ErrTableExists, exitError, "%s exists already", "lakectl describe %s   # or --if-not-exists"},
+		{parquetfolder.ErrFolder, exitError, "the files of %s are not one table; nothing was changed", "move what does not belong to it away, or behind a name that begins with _"},
 		{table.ErrReadOnly, exitUsage, "%s names an old version, which cannot be written", "leave the @… out"},
 		{table.ErrAmbiguousMatch, exitError, "two source rows would change one row of %s; nothing was changed", "make the source unique by its key, for example with QUALIFY row_number() OVER (PARTITION BY key ORDER BY …) = 1"},
 		{table.ErrConstraint, exitCheck, "a row breaks a rule of %s; nothing was changed", "lakectl describe %s   # lists the rules"},
