@@ -34,6 +34,7 @@ type app struct {
 	serving     bool   // the scheduler: its log is what people see of it
 	halfThreads bool   // the engine gets half the threads: a task that ran out of memory is tried again
 	wiring      wiring
+	interrupts  interrupts
 }
 
 func newApp(in io.Reader, out, errOut io.Writer, env func(string) string, c clock.Clock, r clock.Rand) *app {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,23 +13,37 @@ func (a *app) completeTables(cmd *cobra.Command, args []string, begun string) ([
 	if len(args) > 0 || strings.ContainsAny(begun, "/:") {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	p, err := a.lake(ctx)
-	if err != nil || p == nil {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	store, err := a.openStore(ctx, p.Env.Warehouse, false)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	folders, err := tableFolders(ctx, store, "")
-	if err != nil {
+	all, err := a.tableNames(ctx)
+	if err != nil || all == nil {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	var names []string
-	for _, f := range folders {
-		if name := strings.ReplaceAll(f, "/", "."); strings.HasPrefix(name, begun) {
+	for _, name := range all {
+		if strings.HasPrefix(name, begun) {
 			names = append(names, name)
 		}
 	}
 	return names, cobra.ShellCompDirectiveDefault
+}
+
+// tableNames lists the tables of the lake by the names that commands and SQL know them by; nil where there is no
+// lake.yml.
+func (a *app) tableNames(ctx context.Context) ([]string, error) {
+	p, err := a.lake(ctx)
+	if err != nil || p == nil {
+		return nil, err
+	}
+	store, err := a.openStore(ctx, p.Env.Warehouse, false)
+	if err != nil {
+		return nil, err
+	}
+	folders, err := tableFolders(ctx, store, "")
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(folders))
+	for i, f := range folders {
+		names[i] = strings.ReplaceAll(f, "/", ".")
+	}
+	return names, nil
 }

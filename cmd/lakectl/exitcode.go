@@ -205,6 +205,7 @@ func (a *app) problem(err error) ui.Problem {
 			p.Message += " (" + strings.TrimSuffix(strings.TrimSpace(m), ":") + ")"
 		}
 		p.Hint = sqlHint(sql.Message)
+		p.Place = ui.PlaceAt(sql.SQL, sql.Offset)
 	case errors.As(err, &limit):
 		p.Message, p.Why = "a limit was reached; nothing was changed", err.Error()
 		p.Hint = "raise " + limit.Setting + " in lake.yml, or make the piece smaller"

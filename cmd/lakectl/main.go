@@ -20,9 +20,11 @@ import (
 var version = "dev"
 
 func main() {
-	// The first signal asks the work to stop: a commit in doubt is settled, then we end. A second one is not caught.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, end := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.Getenv, clock.System(), clock.SystemRand())
+	a.interrupts.end = end
+	go a.interrupts.watch(signals)
 	os.Exit(a.run(ctx, os.Args[1:]))
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +15,7 @@ import (
 
 func (a *app) queryCommand() *cobra.Command {
 	var file, zone string
+	var noHistory bool
 	c := &cobra.Command{
 		Use:     "query [SQL]",
 		Aliases: []string{"sql"},
@@ -26,7 +25,7 @@ files ('./orders', 's3://lake/orders', 'new.csv', 'landing/*.parquet').
 Time travel: './orders@v1', './orders@2026-01-31T00:00:00Z', AT (VERSION => 1), VERSION AS OF 1, TIMESTAMP AS OF '…'.
 EXPLAIN SELECT … says which files of each table are read and skipped, and why, then shows the plan; EXPLAIN ANALYZE runs it.
 Changes: table_changes('./orders', 2, 5) is the change data feed of the versions 2 to 5; see lakectl changes --help.
-Without SQL it is read from the standard input; on a terminal that is a prompt, and statements end with a semicolon.
+Without SQL it is read from the standard input; on a terminal that is the interactive shell: \help lists its commands.
 What files were read and skipped is said on stderr.`,
 		Example: `  lakectl query "SELECT status, count(*) AS n FROM './orders' GROUP BY ALL ORDER BY status"
   lakectl query "SELECT * FROM './orders@v1' ORDER BY id" --output json`,
@@ -43,13 +42,13 @@ What files were read and skipped is said on stderr.`,
 			case len(args) == 1:
 				return a.query(cmd.Context(), args[0], zone)
 			case file != "":
-				sql, err := os.ReadFile(file)
+				sql, err := readSQL(file)
 				if err != nil {
-					return &toldError{code: exitNotFound, message: "cannot read " + file, why: err.Error(), hint: "check the path"}
+					return err
 				}
-				return a.query(cmd.Context(), string(sql), zone)
+				return a.query(cmd.Context(), sql, zone)
 			case ui.IsTerminal(a.in):
-				return a.shell(cmd.Context(), zone)
+				return a.shell(cmd.Context(), zone, !noHistory)
 			}
 			sql, err := io.ReadAll(io.LimitReader(a.in, maxSQL+1))
 			if err != nil {
@@ -63,6 +62,7 @@ What files were read and skipped is said on stderr.`,
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "read the SQL from a file")
 	c.Flags().StringVar(&zone, "timezone", "UTC", "time zone of the session, such as America/Chicago")
+	c.Flags().BoolVar(&noHistory, "no-history", false, "interactive shell: neither read nor write the history (LAKE_HISTORY=off does the same)")
 	return c
 }
 
@@ -153,34 +153,4 @@ func codeParts(sql string) []string {
 		}
 	}
 	return out
-}
-
-// shell reads statements from a terminal until its end. An error is reported and the shell goes on.
-func (a *app) shell(ctx context.Context, zone string) error {
-	a.term.Notef("lakectl %s: statements end with ;   Ctrl-D ends\n", version)
-	in := bufio.NewScanner(a.in)
-	in.Buffer(nil, maxSQL)
-	var statement strings.Builder
-	for prompt := "lake> "; ; {
-		fmt.Fprint(a.term.Err, prompt)
-		if !in.Scan() || ctx.Err() != nil {
-			fmt.Fprintln(a.term.Err)
-			return in.Err()
-		}
-		line := strings.TrimSpace(in.Text())
-		if statement.Len() == 0 && (line == "exit" || line == "quit" || line == `\q`) {
-			return nil
-		}
-		statement.WriteString(in.Text() + "\n")
-		prompt = "  ... "
-		if parts := sqlParts(statement.String()); len(parts)%2 == 1 && strings.HasSuffix(strings.TrimSpace(parts[len(parts)-1]), ";") {
-			a.subject = ""
-			sql := strings.TrimSuffix(strings.TrimSpace(statement.String()), ";")
-			if err := a.query(ctx, sql, zone); err != nil && sql != "" {
-				a.fail(ctx, err)
-			}
-			statement.Reset()
-			prompt = "lake> "
-		}
-	}
 }

@@ -15,6 +15,7 @@ type Problem struct {
 	Table   string `json:"table,omitempty"`   // the table it is about
 	Version *int64 `json:"version,omitempty"` // the version it is about
 	TxnID   string `json:"txnId,omitempty"`   // of work whose outcome is unknown
+	Place   *Place `json:"place,omitempty"`   // in the SQL text
 }
 
 // Report writes a problem to Err: three lines for people, one JSON object for programs.
@@ -38,6 +39,10 @@ func (t *Terminal) Report(p Problem) {
 			}
 			fmt.Fprintf(t.Err, "%s%s\n", lead, Clean(line))
 		}
+	}
+	if p.Place != nil {
+		text, caret := p.Place.drawn()
+		fmt.Fprintf(t.Err, "line %d: %s\n%s%s\n", p.Place.Line, text, strings.Repeat(" ", len(fmt.Sprintf("line %d: ", p.Place.Line))), caret)
 	}
 	if p.Hint != "" {
 		fmt.Fprintf(t.Err, "%s %s\n", dim, Clean(p.Hint))

@@ -236,6 +236,7 @@ func (r *Rows) Count() int64 { return r.count }
 
 // Close ends the row set and reports the first error of writing.
 func (r *Rows) Close() error {
+	r.person.LastRows = r.count
 	switch r.form {
 	case JSON:
 		if r.count > 0 {

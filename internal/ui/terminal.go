@@ -36,6 +36,7 @@ type Terminal struct {
 	Person   bool // Out is a terminal
 	ErrTTY   bool // Err is a terminal: progress may redraw a line
 	Colour   bool
+	LastRows int64 // rows of the row set that was closed last
 }
 
 // NewTerminal looks at where out and err lead. Colour needs a terminal and no NO_COLOR in env.
