@@ -74,6 +74,7 @@ type Query struct {
 	SQL       string              // one SELECT; every table in it is a key of Relations (TableRef.Key), without regard to case
 	Relations map[string]Relation // nothing else can be read
 	TimeZone  string              // session zone, IANA name; "" is UTC
+	Unordered bool                // rows may come in any order where SQL asks for none
 }
 
 // Relation is what a table name stands for: pinned files of one table, or files outside any table.

@@ -18,9 +18,7 @@ const keysMax = 1000
 // prune chooses the target files that may hold a match: those that the condition's own limits on the target, and the
 // keys of the source, cannot rule out by partition values and statistics.
 func (r *merging) prune(ctx context.Context) error {
-	on := "SELECT 1 FROM " + QuoteIdent(sourceRelation) + " AS " + QuoteIdent(r.SourceAlias) +
-		" JOIN " + QuoteIdent(targetRelation) + " AS " + QuoteIdent(r.TargetAlias) + " ON " + enclosed(r.On)
-	ref, err := r.c.targetRef(ctx, r.eng, on, r.Source.TimeZone, map[string]*txlog.Schema{sourceRelation: r.source.schema})
+	ref, err := r.limits(ctx)
 	if err != nil {
 		return fmt.Errorf("read the merge condition: %w", err)
 	}
@@ -50,6 +48,17 @@ func (r *merging) prune(ctx context.Context) error {
 	r.c.result.scanned(report)
 	r.c.readPredicate(predicate, files)
 	return nil
+}
+
+// limits is what the condition of the merge says about the target alone. Where it is equalities with the source and
+// nothing else, nobody need be asked.
+func (r *merging) limits(ctx context.Context) (TableRef, error) {
+	if all := equalities(r.On, r.TargetAlias, r.SourceAlias); len(all) == len(r.equal) && len(all) == conjunctsOf(r.On) {
+		return TableRef{}, nil
+	}
+	on := "SELECT 1 FROM " + QuoteIdent(sourceRelation) + " AS " + QuoteIdent(r.SourceAlias) +
+		" JOIN " + QuoteIdent(targetRelation) + " AS " + QuoteIdent(r.TargetAlias) + " ON " + enclosed(r.On)
+	return r.c.targetRef(ctx, r.eng, on, r.Source.TimeZone, map[string]*txlog.Schema{sourceRelation: r.source.schema})
 }
 
 // orOrphans widens the predicate of matching rows by the rows that clauses on rows without a source may change.
@@ -162,7 +171,7 @@ func (r *merging) keyRanges(ctx context.Context, e equality, t *txlog.DataType) 
 	rows, err := r.eng.Query(ctx, Query{
 		SQL: "SELECT min(" + column + "), max(" + column + "), min(" + number + ") AS n" + from + ", (SELECT min(" + number + ") AS low, max(" + number + ") AS high" + from + ") AS b WHERE " + column +
 			" IS NOT NULL GROUP BY floor((" + number + " - b.low) / greatest((b.high - b.low) / " + metric(keyBuckets) + ", 1e-300)) ORDER BY n",
-		Relations: r.relations(nil), TimeZone: r.Source.TimeZone,
+		Relations: r.relations(nil), TimeZone: r.Source.TimeZone, Unordered: true,
 	})
 	if err != nil {
 		return nil, err
@@ -190,7 +199,7 @@ func (r *merging) keyRanges(ctx context.Context, e equality, t *txlog.DataType) 
 
 // one runs a query that gives one row.
 func (r *merging) one(ctx context.Context, sql string) (out []any, types []txlog.Field, err error) {
-	rows, err := r.eng.Query(ctx, Query{SQL: sql, Relations: r.relations(nil), TimeZone: r.Source.TimeZone})
+	rows, err := r.eng.Query(ctx, Query{SQL: sql, Relations: r.relations(nil), TimeZone: r.Source.TimeZone, Unordered: true})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -99,7 +99,7 @@ func (r *merging) checkSides(ctx context.Context) error {
 		}
 		rows, err := r.eng.Query(ctx, Query{
 			SQL:       "SELECT " + strings.Join(exprs, ", ") + " FROM " + QuoteIdent(side.relation) + " AS " + QuoteIdent(side.alias) + " LIMIT 0",
-			Relations: r.relations(&empty), TimeZone: r.Source.TimeZone,
+			Relations: r.relations(&empty), TimeZone: r.Source.TimeZone, Unordered: true,
 		})
 		if err != nil {
 			return err
@@ -213,7 +213,7 @@ func (r *merging) readPairs(ctx context.Context) (p *pairs, err error) {
 	rows, err := r.eng.Query(ctx, Query{
 		SQL: "SELECT " + strings.Join([]string{matchFile, matchRow, matchClause, matchChanges}, ", ") +
 			" FROM " + matchRelation + " WHERE " + matchFile + " IS NOT NULL",
-		Relations: map[string]Relation{matchRelation: r.match.relation()},
+		Relations: map[string]Relation{matchRelation: r.match.relation()}, Unordered: true,
 	})
 	if err != nil {
 		return nil, err
@@ -308,7 +308,7 @@ func (r *merging) settleDoubt(ctx context.Context, p *pairs) error {
 func (r *merging) readChanged(ctx context.Context) (found map[int]*roaring64.Bitmap, err error) {
 	rows, err := r.eng.Query(ctx, Query{
 		SQL:       "SELECT " + strings.Join([]string{matchFile, matchRow, matchClause}, ", ") + " FROM " + changedRelation,
-		Relations: map[string]Relation{changedRelation: r.changed.relation()},
+		Relations: map[string]Relation{changedRelation: r.changed.relation()}, Unordered: true,
 	})
 	if err != nil {
 		return nil, err

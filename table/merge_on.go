@@ -29,6 +29,15 @@ func equalities(on, target, source string) []equality {
 	return out
 }
 
+// conjunctsOf counts the top-level AND parts of a condition; 0: they cannot be told apart.
+func conjunctsOf(on string) int {
+	tokens, ok := lex(on)
+	if !ok {
+		return 0
+	}
+	return len(conjuncts(tokens))
+}
+
 type tokenKind uint8
 
 const (

@@ -25,6 +25,7 @@ func outputOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
 //
 // Errors: those of Engine.Query.
 func OutputOf(ctx context.Context, eng Engine, q Query) ([]txlog.Field, error) {
+	q.Unordered = true // no row is computed
 	rows, err := eng.Query(ctx, q)
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 
 // Query implements [table.Engine]. Rows hold DuckDB's database open until they are closed.
 func (e *Engine) Query(ctx context.Context, q table.Query) (*table.Rows, error) {
-	b, err := e.bind(ctx, q, kind{ordered: true}, "")
+	b, err := e.bind(ctx, q, kind{ordered: !q.Unordered}, "")
 	if err != nil {
 		return nil, err
 	}
