@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -118,7 +119,8 @@ func (r *FsckReport) Sound() bool {
 // Fsck checks the newest version and the whole log of the table.
 //
 // Errors: those of the store, ErrInvalidRequest, and txlog.ErrNotATable or ErrUnsupportedFeature: what we cannot read
-// is not damaged. Damage is never an error, it is a finding.
+// is not damaged; *limits.Error for a log with an object that is over a limit, which is not read. Damage is never an
+// error, it is a finding.
 // Cost: one listing and one GET for each commit, a few small requests for each live file; with Deep all of its bytes.
 func (t *Table) Fsck(ctx context.Context, f Fsck) (*FsckReport, error) {
 	return check(ctx, t.log, t.URL(), t.opts, f)
@@ -197,6 +199,13 @@ func unreachable(err error) bool {
 		}
 	}
 	return false
+}
+
+// refused tells whether err says that an object of the log was not looked at: it is over one of our limits, or
+// unreachable. What we do not read we do not call damaged.
+func refused(err error) bool {
+	var over *limits.Error
+	return errors.As(err, &over) || unreachable(err)
 }
 
 // findingAdvice says how bad a class is and what to do next.

@@ -16,49 +16,82 @@ import (
 	"github.com/lakectl/lakectl/txlog"
 )
 
-// checkpoints compares the newest complete checkpoint with what the commits say, as far as they reach back: to an
-// older checkpoint or to version 0.
+// checkpoints compares the checkpoints of the newest version that has any with what the commits say, as far as they
+// reach back: to an older checkpoint or to version 0. A version may have several, and readers may take any.
 func (c *checking) checkpoints(ctx context.Context) error {
 	versions := slices.Sorted(maps.Keys(c.found.complete))
 	if c.snapshot == nil || len(versions) == 0 {
 		return nil
 	}
 	newest := versions[len(versions)-1]
-	// Without the commits before it a reader has nothing else to go by.
-	older := map[string]bool{}
-	for v, info := range c.found.infos {
-		if v < newest {
-			older[info.Key] = true
-		}
-	}
-	for v, keys := range c.found.keys {
-		for _, key := range keys {
-			older[key] = older[key] || v < newest
-		}
-	}
-	saved, err := c.logWithout(older).At(ctx, newest)
-	if err != nil {
-		if unreachable(err) {
-			return err
-		}
-		c.find(CheckpointDamaged, at(newest), "%v", err)
-		return nil
-	}
 	hidden := map[string]bool{c.found.hint: true}
 	for _, key := range c.found.keys[newest] {
 		hidden[key] = true
 	}
 	replayed, err := c.logWithout(hidden).At(ctx, newest)
-	if unreachable(err) {
+	if refused(err) {
 		return err
 	}
-	if replayed == nil { // the commits before it were cleaned up: there is nothing to compare with
+	sets := c.found.checkpointSets(newest)
+	for _, set := range sets {
+		object := at(newest)
+		if len(sets) > 1 {
+			object += ", " + set[0][strings.LastIndexByte(set[0], '/')+1:]
+		}
+		if err := c.checkpoint(ctx, newest, object, set, replayed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkpoint compares one checkpoint, which is these objects. replayed is nil where the commits before it were cleaned
+// up: then there is nothing to compare with.
+func (c *checking) checkpoint(ctx context.Context, v txlog.Version, object string, set []string, replayed *txlog.Snapshot) error {
+	// Without the commits before it, and other checkpoints, a reader has nothing else to go by.
+	hidden := map[string]bool{}
+	for commit, info := range c.found.infos {
+		if commit < v {
+			hidden[info.Key] = true
+		}
+	}
+	for of, keys := range c.found.keys {
+		for _, key := range keys {
+			hidden[key] = hidden[key] || of < v || of == v && !slices.Contains(set, key)
+		}
+	}
+	saved, err := c.logWithout(hidden).At(ctx, v)
+	if err != nil {
+		if refused(err) {
+			return err
+		}
+		c.find(CheckpointDamaged, object, "%v", err)
+		return nil
+	}
+	if replayed == nil {
 		return nil
 	}
 	c.report.Checkpoints++
-	c.compare(at(newest), saved, replayed)
-	c.tombstones(at(newest), saved, replayed)
-	return nil
+	c.compare(object, saved, replayed)
+	return c.tombstones(ctx, object, saved, replayed)
+}
+
+// checkpointSets are the complete checkpoints of a version, each by its objects, sorted by name.
+func (o *logObjects) checkpointSets(v txlog.Version) (sets [][]string) {
+	parts := map[int][]string{}
+	for _, key := range slices.Sorted(slices.Values(o.keys[v])) {
+		if of, part := partsOf(key[strings.LastIndexByte(key, '/')+1:]); part {
+			parts[of] = append(parts[of], key)
+		} else {
+			sets = append(sets, []string{key})
+		}
+	}
+	for _, of := range slices.Sorted(maps.Keys(parts)) {
+		if len(parts[of]) == of {
+			sets = append(sets, parts[of])
+		}
+	}
+	return sets
 }
 
 // logWithout is the log as it would be without some objects.
@@ -98,22 +131,32 @@ func (c *checking) compare(object string, saved, replayed *txlog.Snapshot) {
 
 // tombstones reports removed files that the checkpoint should still know: vacuum keeps a file for the retention after
 // its remove, and knows of the remove from the checkpoint alone. Those about to expire are nobody's loss.
-func (c *checking) tombstones(object string, saved, replayed *txlog.Snapshot) {
+//
+// What is about to expire is told by the clock of the store, by which vacuum and the writer of a checkpoint go.
+func (c *checking) tombstones(ctx context.Context, object string, saved, replayed *txlog.Snapshot) error {
 	type tombstone struct{ path, vector string }
 	have := map[tombstone]bool{}
 	for _, r := range saved.Tombstones() {
 		have[tombstone{r.Path, vectorID(r.DeletionVector)}] = true
 	}
 	retention, err := deletedFileRetention(replayed)
-	if err != nil { // nobody knows what was promised
-		return
+	if err != nil {
+		return nil //nolint:nilerr // nobody knows what was promised
 	}
-	needed := c.options.Log.Clock.Now().Add(tombstoneSlack - retention).UnixMilli()
+	now, err := c.log.StoreTime(ctx, c.snapshot)
+	if err != nil {
+		return err
+	}
+	if now.IsZero() { // the store does not tell
+		now = c.options.Log.Clock.Now()
+	}
+	needed := now.Add(tombstoneSlack - retention).UnixMilli()
 	for _, r := range replayed.Tombstones() {
 		if r.DeletionTimestamp >= needed && !have[tombstone{r.Path, vectorID(r.DeletionVector)}] {
 			c.find(CheckpointDiffers, object, "the remove of %s is not in the checkpoint", objectName(r.Path))
 		}
 	}
+	return nil
 }
 
 // tombstoneSlack is how far the clocks of the writer of a checkpoint and of fsck may differ.
@@ -182,7 +225,7 @@ func (c *checking) checksum(ctx context.Context) error {
 	object := fmt.Sprintf("_delta_log/%020d.crc", c.snapshot.Version())
 	sum, err := c.log.ReadChecksum(ctx, c.snapshot.Version())
 	switch {
-	case unreachable(err):
+	case refused(err):
 		return err
 	case err != nil:
 		c.find(ChecksumUnreadable, object, "%v", err)

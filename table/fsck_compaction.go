@@ -28,7 +28,7 @@ func (c *checking) compactions(ctx context.Context) error {
 	}
 	replayed, err := c.logWithout(newer).At(ctx, span.to)
 	if err != nil { // no base is left below it: nobody can use it either
-		if unreachable(err) {
+		if refused(err) {
 			return err
 		}
 		return nil
@@ -37,16 +37,18 @@ func (c *checking) compactions(ctx context.Context) error {
 		newer[c.found.infos[v].Key] = true
 	}
 	compacted, err := c.logWithout(newer).At(ctx, span.to)
-	if unreachable(err) {
+	if refused(err) {
 		return err
 	}
 	if err != nil {
 		c.find(CompactionDiffers, object, "%v", err)
 		return nil
 	}
-	found := &checking{options: c.options, report: &FsckReport{}}
+	found := &checking{log: c.log, snapshot: c.snapshot, options: c.options, report: &FsckReport{}}
 	found.compare(object, compacted, replayed)
-	found.tombstones(object, compacted, replayed)
+	if err := found.tombstones(ctx, object, compacted, replayed); err != nil {
+		return err
+	}
 	for _, f := range found.report.Findings {
 		c.find(CompactionDiffers, object, "%s", f.Detail)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -47,22 +46,35 @@ func (o *logObjects) add(name string, info objectstore.Info) {
 		o.infos[v] = info
 	case strings.HasPrefix(rest, ".checkpoint."):
 		o.keys[v] = append(o.keys[v], info.Key)
-		middle := strings.Split(rest[len(".checkpoint."):], ".")
-		if len(middle) == 3 && len(middle[1]) == 10 {
-			if of, err := strconv.Atoi(middle[1]); err == nil {
-				if o.parts[v] == nil {
-					o.parts[v] = map[int]int{}
-				}
-				o.parts[v][of]++
+		of, part := partsOf(name)
+		switch {
+		case !part:
+			o.complete[v] = true
+		case of > 0:
+			if o.parts[v] == nil {
+				o.parts[v] = map[int]int{}
 			}
-			return
+			o.parts[v][of]++
 		}
-		o.complete[v] = true
 	case strings.HasSuffix(rest, ".compacted.json") && len(rest) == 36:
 		if to, err := strconv.ParseUint(rest[1:21], 10, 63); err == nil {
 			o.compacted = append(o.compacted, struct{ from, to txlog.Version }{v, txlog.Version(to)})
 		}
 	}
+}
+
+// partsOf tells whether a name is that of a part of a checkpoint, and of how many; 0 where that cannot be read.
+func partsOf(name string) (of int, part bool) {
+	_, rest, _ := strings.Cut(name, ".checkpoint.")
+	middle := strings.Split(rest, ".")
+	if len(middle) != 3 || len(middle[1]) != 10 {
+		return 0, false
+	}
+	of, err := strconv.Atoi(middle[1])
+	if err != nil {
+		of = 0
+	}
+	return of, true
 }
 
 // covered tells whether a compaction stands for a version whose commit is gone.
@@ -168,7 +180,7 @@ func (c *checking) commits(ctx context.Context) error {
 	for i, v := range c.found.commits {
 		g.Go(func() error {
 			var err error
-			if read[i], err = c.log.ReadCommit(gctx, v); err != nil && unreachable(err) {
+			if read[i], err = c.log.ReadCommit(gctx, v); refused(err) {
 				return err
 			}
 			if read[i] != nil {
@@ -235,7 +247,7 @@ func (c *checking) latest(ctx context.Context) error {
 	case err == nil:
 		c.snapshot, c.report.Version = s, s.Version()
 		return nil
-	case unreachable(err), errors.Is(err, txlog.ErrUnsupportedFeature):
+	case refused(err), errors.Is(err, txlog.ErrUnsupportedFeature):
 		return err
 	case errors.Is(err, txlog.ErrVersionGap):
 		if !slices.ContainsFunc(c.report.Findings, func(f Finding) bool { return f.Class == VersionMissing }) {
@@ -271,8 +283,7 @@ func (c *checking) state(context.Context) error {
 	}
 	c.rowIDs()
 	schema, err := s.Schema()
-	var over *limits.Error
-	if errors.As(err, &over) {
+	if refused(err) {
 		return err
 	}
 	if err != nil {

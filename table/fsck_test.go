@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lakectl/lakectl/engine/duckdb"
+	"github.com/lakectl/lakectl/internal/limits"
 	"github.com/lakectl/lakectl/internal/tabletest"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/objectstore/mem"
@@ -193,6 +194,10 @@ func TestFsckFindsPlants(t *testing.T) {
 		{"checkpoint damaged", nil, func(w *wreck) {
 			w.edit(checkpoint3, func(b []byte) []byte { return b[:len(b)-20] })
 		}, false, table.CheckpointDamaged, nil},
+		{"second checkpoint of a version damaged", nil, func(w *wreck) {
+			b := w.read(checkpoint3)
+			w.write("_delta_log/00000000000000000003.checkpoint.0000000001.0000000001.parquet", b[:len(b)-20])
+		}, false, table.CheckpointDamaged, nil},
 		{"hint to a checkpoint that is not there", nil, func(w *wreck) { w.remove(checkpoint3) }, false, table.HintAstray, nil},
 		{"checksum file cannot be read", nil, func(w *wreck) {
 			w.write("_delta_log/00000000000000000005.crc", []byte(`{"tableSizeBytes":1,"numFiles":2,"numMetadata":1,"numProtocol":1}`))
@@ -315,6 +320,34 @@ func TestFsckRefuses(t *testing.T) {
 	cancel()
 	if _, err := b.OpenDamaged().Fsck(ctx, table.Fsck{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a done context: %v, want that and no findings", err)
+	}
+}
+
+// A commit over a limit was called damaged, with the advice to bring it back from a copy. Nobody has looked at it: that is
+// what has to be said.
+func TestFsckRefusesWhatIsOverALimit(t *testing.T) {
+	b := tabletest.New(t).Rows(10).Commit().Rows(10).Commit().Checkpoint().Rows(3).Commit()
+	path := b.Open().Path()
+	var over *limits.Error
+	for name, bound := range map[string]limits.Limits{
+		"log_line_bytes": {LogLineBytes: 100}, "commit_bytes": {CommitBytes: 200}, "actions_per_commit": {ActionsPerCommit: 1},
+		"checkpoint_bytes": {CheckpointBytes: 10},
+	} {
+		report, err := table.Check(t.Context(), b.Store(), path, table.Fsck{}, table.Options{Log: txlog.Options{Limits: bound}})
+		if !errors.As(err, &over) || over.Limit != name {
+			t.Errorf("%s: %v, %v", name, report, err)
+		}
+	}
+}
+
+// Every checkpoint of a version is compared: a reader may take any.
+func TestFsckComparesEachCheckpoint(t *testing.T) {
+	b := tabletest.New(t).Rows(10).Commit().Rows(10).Commit().Checkpoint()
+	w := &wreck{t: t, store: b.Store(), tab: b.Open()}
+	w.write("_delta_log/00000000000000000002.checkpoint.0000000001.0000000001.parquet", w.read("_delta_log/00000000000000000002.checkpoint.parquet"))
+	r, err := w.tab.Fsck(t.Context(), table.Fsck{})
+	if err != nil || !r.Sound() || r.Checkpoints != 2 {
+		t.Errorf("%+v, %v: want two checkpoints compared, and both sound", r, err)
 	}
 }
 

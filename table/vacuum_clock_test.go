@@ -2,12 +2,15 @@ package table_test
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lakectl/lakectl/internal/clock"
 	"github.com/lakectl/lakectl/internal/tabletest"
+	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -69,4 +72,58 @@ func TestVacuumOfACheckpointAlone(t *testing.T) {
 		t.Errorf("left are %s", keys)
 	}
 	tabletest.Same(t, "after it", tabletest.Rows(t, u.eng, tab), want)
+}
+
+// A fsck on a machine whose clock is ahead took tombstones that vacuum still needs for expired, and one whose clock is
+// behind missed those that a checkpoint had rightly dropped: what counts is the clock of the store.
+func TestFsckOfAnotherClock(t *testing.T) {
+	for _, skew := range []time.Duration{2 * week, -2 * week} {
+		u := newUpkeep(t, "id bigint", table.Create{Properties: map[string]string{"delta.enableDeletionVectors": "false"}})
+		u.append("SELECT i AS id FROM range(10) AS r(i)")
+		u.delete("id < 9")
+		u.clock.Advance(week / 2)
+		if skew < 0 {
+			u.clock.Advance(week)
+		}
+		u.append("SELECT 1 AS id")
+		v := u.tab.Snapshot().Version()
+		forgetful := u.options()
+		forgetful.Log.Clock = u.clock
+		log := txlog.New(u.store, upkeepPath, forgetful.Log)
+		s, err := log.Latest(t.Context())
+		if err == nil {
+			err = log.Checkpoint(t.Context(), s)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if skew > 0 { // an older remove than the checkpoint knows of
+			key := fmt.Sprintf("%s/_delta_log/%020d.json", upkeepPath, v-1)
+			body, _, err := u.store.Get(t.Context(), key, objectstore.Range{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			line := fmt.Sprintf(`{"remove":{"path":"forgotten","deletionTimestamp":%d,"dataChange":true}}`+"\n", u.clock.Now().UnixMilli())
+			if _, err := u.store.Put(t.Context(), key, objectstore.Bytes(append(b, line...)), objectstore.Condition{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		skewed := u.options()
+		skewed.Log.Clock = clock.Skewed(u.clock, skew)
+		r, err := table.Check(t.Context(), u.store, upkeepPath, table.Fsck{}, skewed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := slices.ContainsFunc(r.Findings, func(f table.Finding) bool { return f.Class == table.CheckpointDiffers })
+		if found != (skew > 0) {
+			t.Errorf("clock %v off: %v", skew, r.Findings)
+		}
+		if err := u.store.Delete(t.Context(), fmt.Sprintf("%s/_delta_log/%020d.checkpoint.parquet", upkeepPath, v), upkeepPath+"/_delta_log/_last_checkpoint"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -189,7 +189,11 @@ func TestR2Settle(t *testing.T) {
 				switch {
 				case s.outcome == txlog.OutcomeCommitted && !ours, s.outcome == txlog.OutcomeConflict && (ours || len(o.TxnIDs) == 0),
 					s.outcome == txlog.OutcomeNone && (ours || !objectstore.Refused(s.err)), !s.back:
-					return fmt.Errorf("%s was told %v, %w, and the log is %v", names[i], s.outcome, s.err, o.TxnIDs)
+					why := "no error"
+					if s.err != nil {
+						why = s.err.Error()
+					}
+					return fmt.Errorf("%s was told %v, %s, and the log is %v", names[i], s.outcome, why, o.TxnIDs)
 				}
 			}
 			return nil
