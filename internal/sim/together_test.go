@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lakectl/lakectl/internal/robustness/logops"
@@ -88,12 +89,19 @@ func excuse(w *sim.World, ops []logops.Operation, i int, reports []*logops.Repor
 		return nil
 	case errors.Is(r.Err, txlog.ErrConflict) && (others || faulty) && !ops[i].Blind:
 		return nil
+	case (errors.Is(r.Err, txlog.ErrMetadataChanged) || errors.Is(r.Err, txlog.ErrProtocolChanged)) && altering(ops):
+		return nil
 	case errors.Is(r.Err, txlog.ErrNotATable) && among(ops, "create"):
 		return nil
 	case errors.Is(r.Err, txlog.ErrHistoryGone) && ops[i].Name == "restore" && among(ops, "clean-up"):
 		return nil
 	}
 	return fmt.Errorf("%s (%s) failed without a reason: %w", string(rune('a'+i)), ops[i].Name, r.Err)
+}
+
+// altering tells whether one of the operations changes what the table is like.
+func altering(ops []logops.Operation) bool {
+	return slices.ContainsFunc(ops, func(o logops.Operation) bool { return strings.HasPrefix(o.Name, "alter ") })
 }
 
 // among tells whether an operation of this name is there.

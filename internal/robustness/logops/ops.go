@@ -31,6 +31,8 @@ func Open(s objectstore.Store, seed uint64) *txlog.Log {
 // Report is what an actor knows of its work.
 type Report struct {
 	TxnID    string
+	User     string        // the userMetadata that tells the work where TxnID is not known
+	Domain   string        // it depends on this metadata domain; "" is none
 	Base     txlog.Version // what it read; -1 for a create
 	Whole    bool          // it depends on every file of the base
 	Version  txlog.Version // what it became, where Err is nil
@@ -65,11 +67,7 @@ func AddRows(path string, rows int) *txlog.Add {
 
 // Remove takes file i of the snapshot out of the table.
 func Remove(s *txlog.Snapshot, i int, dataChange bool) *txlog.Remove {
-	a := s.Files().Add(i)
-	return &txlog.Remove{
-		Path: a.Path, DeletionTimestamp: Start().UnixMilli(), DataChange: dataChange, ExtendedFileMetadata: true,
-		PartitionValues: a.PartitionValues, Size: &a.Size,
-	}
+	return s.Files().Remove(i, Start().UnixMilli(), dataChange)
 }
 
 // changes is a change data file that exists in the log alone: no version holds it.
@@ -127,7 +125,7 @@ func Operations() []Operation {
 			r.commit(x.Commit(ctx))
 		}},
 		change("append", true, func(_ *txlog.Snapshot, x *txlog.Transaction, who string) (bool, bool) {
-			x.Stage(Add(who+"-new", true))
+			x.Stage(AddRows(who+"-new", 3))
 			return false, false
 		}),
 		change("overwrite", false, func(s *txlog.Snapshot, x *txlog.Transaction, who string) (bool, bool) {
@@ -153,7 +151,7 @@ func Operations() []Operation {
 				return false, true
 			}
 			x.ReadFiles(i)
-			x.Stage(Remove(s, i, true), Add(who+"-changed", true), changes(who))
+			x.Stage(Remove(s, i, true), AddRows(who+"-changed", 2), changes(who))
 			return false, false
 		}),
 		change("merge", false, func(s *txlog.Snapshot, x *txlog.Transaction, who string) (bool, bool) {
@@ -163,7 +161,7 @@ func Operations() []Operation {
 			}
 			x.ReadPredicate(nil, all...)
 			if i, ok := firstFile(s); ok {
-				x.Stage(Remove(s, i, true), Add(who+"-changed", true), changes(who))
+				x.Stage(Remove(s, i, true), AddRows(who+"-changed", 2), changes(who))
 			}
 			x.Stage(Add(who+"-inserted", true))
 			return true, false
@@ -227,7 +225,9 @@ func restoreOldest(ctx context.Context, l *txlog.Log, _ string, r *Report) {
 	}
 	for i := range old.Files().Len() {
 		if _, there := s.FileByPath(old.Files().Path(i)); !there {
-			x.Stage(Add(old.Files().Path(i), true))
+			a := old.Files().Add(i)
+			a.DataChange = true
+			x.Stage(a)
 			staged = true
 		}
 	}

@@ -45,13 +45,17 @@ func (all Oracles) Read(ctx context.Context, s objectstore.Store) (*Oracle, erro
 // Oracle is the log as a slow and obvious reader sees it: every commit from 0, line by line, into sets.
 type Oracle struct {
 	TxnIDs []string           // by version
+	Users  []string           // userMetadata, by version
 	Live   []map[string]bool  // files after each version
 	Apps   []map[string]int64 // progress after each version
+	Shapes []shape            // what is in force after each version
 }
 
 type line struct {
 	CommitInfo *struct {
-		TxnID string `json:"txnId"`
+		TxnID             string `json:"txnId"`
+		UserMetadata      string `json:"userMetadata"`
+		InCommitTimestamp *int64 `json:"inCommitTimestamp"`
 	} `json:"commitInfo"`
 	Add    *file `json:"add"`
 	Remove *file `json:"remove"`
@@ -59,10 +63,24 @@ type line struct {
 		AppID   string `json:"appId"`
 		Version int64  `json:"version"`
 	} `json:"txn"`
+	Protocol json.RawMessage `json:"protocol"`
+	Metadata *struct {
+		Configuration map[string]string `json:"configuration"`
+	} `json:"metaData"`
+	Domain *struct {
+		Domain        string `json:"domain"`
+		Configuration string `json:"configuration"`
+		Removed       bool   `json:"removed"`
+	} `json:"domainMetadata"`
 }
 
 type file struct {
-	Path string `json:"path"`
+	Path      string `json:"path"`
+	BaseRowID *int64 `json:"baseRowId"`
+	Since     *int64 `json:"defaultRowCommitVersion"`
+	Stats     string `json:"stats"`
+	// DataChange is false where a live file is named again to give its rows ids.
+	DataChange bool `json:"dataChange"`
 }
 
 // ReadOracle replays all commits. A gap, a file added twice and a file removed that is not live are errors.
@@ -95,11 +113,12 @@ func ReadOracle(ctx context.Context, s objectstore.Store) (*Oracle, error) {
 }
 
 func (o *Oracle) apply(commit []byte) error {
-	live, apps, txnID := map[string]bool{}, map[string]int64{}, ""
+	live, apps, txnID, user := map[string]bool{}, map[string]int64{}, "", ""
 	if n := len(o.Live); n > 0 {
 		live, apps = maps.Clone(o.Live[n-1]), maps.Clone(o.Apps[n-1])
 	}
-	var added []string
+	now := o.shape()
+	var added []*file
 	for text := range bytes.Lines(commit) {
 		var l line
 		if err := json.Unmarshal(text, &l); err != nil {
@@ -107,31 +126,41 @@ func (o *Oracle) apply(commit []byte) error {
 		}
 		switch {
 		case l.CommitInfo != nil:
-			txnID = l.CommitInfo.TxnID
+			txnID, user, now.time = l.CommitInfo.TxnID, l.CommitInfo.UserMetadata, l.CommitInfo.InCommitTimestamp
 		case l.Remove != nil:
 			if !live[l.Remove.Path] {
 				return fmt.Errorf("%s removes %s, which is not live", txnID, l.Remove.Path)
 			}
 			delete(live, l.Remove.Path)
 		case l.Add != nil:
-			added = append(added, l.Add.Path)
+			added = append(added, l.Add)
 		case l.Txn != nil:
 			if old, ok := apps[l.Txn.AppID]; ok && l.Txn.Version < old {
 				return fmt.Errorf("%s takes %s back from %d to %d", txnID, l.Txn.AppID, old, l.Txn.Version)
 			}
 			apps[l.Txn.AppID] = l.Txn.Version
+		case l.Protocol != nil:
+			now.protocol = string(l.Protocol)
+		case l.Metadata != nil:
+			now.metadata, now.properties = string(text), l.Metadata.Configuration
+		case l.Domain != nil:
+			now.setDomain(l.Domain.Domain, l.Domain.Configuration, l.Domain.Removed)
 		}
 	}
-	for _, p := range added {
-		if live[p] {
-			return fmt.Errorf("%s adds %s, which is live", txnID, p)
+	for _, f := range added {
+		if _, numbered := now.ids[f.Path]; live[f.Path] && (f.DataChange || numbered) {
+			return fmt.Errorf("%s adds %s, which is live", txnID, f.Path)
 		}
-		live[p] = true
+		live[f.Path] = true
+	}
+	if err := now.follows(o.shape(), len(o.Live), added, live); err != nil {
+		return fmt.Errorf("%s: %w", txnID, err)
 	}
 	if txnID != "" && slices.Contains(o.TxnIDs, txnID) {
 		return fmt.Errorf("txnId %s is in two versions", txnID)
 	}
-	o.TxnIDs, o.Live, o.Apps = append(o.TxnIDs, txnID), append(o.Live, live), append(o.Apps, apps)
+	o.TxnIDs, o.Users, o.Live, o.Apps = append(o.TxnIDs, txnID), append(o.Users, user), append(o.Live, live), append(o.Apps, apps)
+	o.Shapes = append(o.Shapes, now)
 	return nil
 }
 
@@ -141,6 +170,9 @@ func (o *Oracle) Judge(r *Report) error {
 		return nil
 	}
 	at := slices.Index(o.TxnIDs, r.TxnID)
+	if r.TxnID == "" {
+		at = slices.Index(o.Users, r.User)
+	}
 	switch {
 	case !r.Returned || errors.Is(r.Err, txlog.ErrUnknown):
 		// At most once, which ReadOracle has checked.
@@ -157,6 +189,11 @@ func (o *Oracle) Judge(r *Report) error {
 	}
 	if r.Whole && !maps.Equal(o.Live[r.Base], o.Live[at-1]) {
 		return fmt.Errorf("depends on all files of version %d, and was committed on others at %d", r.Base, at)
+	}
+	if r.Base >= 0 {
+		if err := o.Shapes[r.Base].same(o.Shapes[at-1], r.Domain); err != nil {
+			return fmt.Errorf("read version %d and became version %d: %w", r.Base, at, err)
+		}
 	}
 	return nil
 }
@@ -210,6 +247,9 @@ func (o *Oracle) Same(snap *txlog.Snapshot) error {
 	}
 	if !maps.Equal(got, o.Live[v]) || snap.Files().Len() != len(got) {
 		return fmt.Errorf("version %d reads as %v, and is %v", v, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(o.Live[v])))
+	}
+	if err := o.Shapes[v].agrees(snap); err != nil {
+		return fmt.Errorf("version %d: %w", v, err)
 	}
 	for app, n := range o.Apps[v] {
 		if x, ok := snap.Txn(app); !ok || x.Version != n {
