@@ -95,6 +95,9 @@ func (l *Log) cleanUp(ctx context.Context, s *Snapshot) (*CleanedUp, error) {
 	old := now.Add(-cleanUpAge)
 	if doomed := tl.listing.below(keep.version, old); len(doomed) > 0 {
 		first, err := l.checkCarries(ctx, tl.listing, keep)
+		if err != nil && l.overtaken(ctx, keep) {
+			return done, nil
+		}
 		if err == nil && first.protocol.Supports(FeatureV2Checkpoint) {
 			err = l.keepClassic(ctx, tl.listing, first)
 		}
@@ -240,6 +243,17 @@ func (l *Log) checkCarries(ctx context.Context, g *listing, keep *checkpointFile
 	return s, nil
 }
 
+// overtaken tells whether an object of a checkpoint that was listed is gone: another clean-up found a newer one, and has
+// the rest of the work in hand.
+func (l *Log) overtaken(ctx context.Context, c *checkpointFiles) bool {
+	for _, o := range c.objects {
+		if _, err := l.store.Head(ctx, o.Key); errors.Is(err, objectstore.ErrNotFound) {
+			return true
+		}
+	}
+	return false
+}
+
 // forget takes checkpoints out of the listing that were deleted, in part or whole.
 func (g *listing) forget(deleted []leftover) {
 	gone := map[string]bool{}
@@ -290,6 +304,9 @@ func (l *Log) cleanUpSidecars(ctx context.Context, g *listing, before time.Time,
 	named := map[string]bool{}
 	for i := range g.checkpoints {
 		keys, err := l.sidecarsOf(ctx, &g.checkpoints[i])
+		if err != nil && l.overtaken(ctx, &g.checkpoints[i]) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
