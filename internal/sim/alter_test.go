@@ -18,7 +18,7 @@ func alterBudget() sim.Budget {
 // TestR2Alter runs changes of what a table is like beside every other change, and beside each other: whoever comes
 // second does not commit over what it has not seen.
 func TestR2Alter(t *testing.T) {
-	tally := tallied(t, "R2 alter", ledger.At(1_000, 1_000, 10_000))
+	tally := tallied(t, "R2 alter", ledger.At(1_500, 4_000, 10_000))
 	alterations, all := logops.Alterations(), slices.Concat(logops.Alterations(), logops.Operations())
 	for i, a := range alterations {
 		for _, b := range all[i:] {
@@ -42,7 +42,7 @@ func TestR2Alter(t *testing.T) {
 // TestR2Featured runs the changes of a table with row ids, in-commit timestamps, clustering and V2 checkpoints beside each
 // other: no row id is given out twice, times rise, and domains are never changed unseen, whoever has to rebase.
 func TestR2Featured(t *testing.T) {
-	tally := tallied(t, "R2 features", ledger.At(1_000, 1_000, 10_000))
+	tally := tallied(t, "R2 features", ledger.At(1_600, 5_000, 10_000))
 	from, err := logops.Featured(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -60,5 +60,23 @@ func TestR2Featured(t *testing.T) {
 				tally.Add(sim.Must(t, together(from, alterBudget(), a, b), pairLimits()))
 			})
 		}
+	}
+}
+
+// TestR2AlterUpkeep runs changes of what a table is like beside vacuum and log clean-up, which commit notes or read
+// properties: neither takes what the other needs.
+func TestR2AlterUpkeep(t *testing.T) {
+	tally := tallied(t, "R2 alter and upkeep", ledger.At(80, 1_000, 1_000))
+	old, long := aged(t), longLog(t)
+	budget := ledger.At(sim.Budget{}, sim.Budget{Lost: 1}, sim.Budget{Lost: 1, Crash: 1})
+	for _, op := range logops.Alterations() {
+		t.Run("vacuum and "+op.Name, func(t *testing.T) {
+			t.Parallel()
+			tally.Add(sim.Must(t, beside(old, budget, vacuum(), op), pairLimits()))
+		})
+		t.Run("clean-up and "+op.Name, func(t *testing.T) {
+			t.Parallel()
+			tally.Add(sim.Must(t, cleaning(long, budget, cleanUp(), op), pairLimits()))
+		})
 	}
 }

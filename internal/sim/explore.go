@@ -47,7 +47,7 @@ func SharedState(op Op, key string) bool {
 
 // CommitFile tells whether key is a commit of a Delta log: created once, never changed; deleted by log clean-up only.
 func CommitFile(key string) bool {
-	return strings.Contains(key, "_delta_log/") && strings.HasSuffix(key, ".json") && !strings.Contains(key, "checkpoint")
+	return strings.Contains(key, "_delta_log/") && strings.HasSuffix(key, ".json") && !strings.Contains(key, "checkpoint") && !strings.HasSuffix(key, ".compacted.json")
 }
 
 // All is the bound without a bound.

@@ -39,21 +39,29 @@ func together(from logops.Fixture, b sim.Budget, ops ...logops.Operation) sim.Ca
 // togetherIn is together where history is what the oracle reads: every commit that there ever was.
 func togetherIn(from logops.Fixture, b sim.Budget, history func(*testing.T, *sim.World) (objectstore.Store, error), ops ...logops.Operation) sim.Case {
 	var reports []*logops.Report
+	var acting []logops.Operation // ops, and those that were begun again
 	known := logops.Oracles{}
 	return sim.Case{
 		Budget: b, Fixed: sim.CommitFile,
 		Start: func(t *testing.T, w *sim.World) {
 			t.Helper()
 			fill(t, w, from)
-			reports = reports[:0]
-			for i, op := range ops {
+			reports, acting = reports[:0], acting[:0]
+			begin := func(op logops.Operation, seed uint64, who string) func(context.Context, objectstore.Store) {
 				r := &logops.Report{Base: -1}
-				reports = append(reports, r)
-				who := string(rune('a' + i))
-				w.Go(who, func(ctx context.Context, s objectstore.Store) {
-					op.Run(ctx, logops.Open(s, uint64(i+1)), who, r)
+				reports, acting = append(reports, r), append(acting, op)
+				return func(ctx context.Context, s objectstore.Store) {
+					op.Run(ctx, logops.Open(s, seed), who, r)
 					r.Returned = true
-				})
+				}
+			}
+			for i, op := range ops {
+				who, seed := string(rune('a'+i)), uint64(i+1)
+				again := func() { w.Go(who+"2", begin(op, seed+100, who+"2")) }
+				if !op.Restarts {
+					again = nil
+				}
+				w.GoAgain(who, begin(op, seed, who), again)
 			}
 		},
 		Check: func(t *testing.T, w *sim.World) error {
@@ -68,9 +76,9 @@ func togetherIn(from logops.Fixture, b sim.Budget, history func(*testing.T, *sim
 			}
 			for i, r := range reports {
 				if err := o.Judge(r); err != nil {
-					return fmt.Errorf("%s (%s): %w", string(rune('a'+i)), ops[i].Name, err)
+					return fmt.Errorf("actor %d (%s): %w", i, acting[i].Name, err)
 				}
-				if err := excuse(w, ops, i, reports); err != nil {
+				if err := excuse(w, acting, i, reports); err != nil {
 					return err
 				}
 			}
@@ -93,10 +101,10 @@ func excuse(w *sim.World, ops []logops.Operation, i int, reports []*logops.Repor
 		return nil
 	case errors.Is(r.Err, txlog.ErrNotATable) && among(ops, "create"):
 		return nil
-	case errors.Is(r.Err, txlog.ErrHistoryGone) && ops[i].Name == "restore" && among(ops, "clean-up"):
+	case errors.Is(r.Err, txlog.ErrHistoryGone) && (ops[i].Name == "restore" || ops[i].Name == "compact") && among(ops, "clean-up"):
 		return nil
 	}
-	return fmt.Errorf("%s (%s) failed without a reason: %w", string(rune('a'+i)), ops[i].Name, r.Err)
+	return fmt.Errorf("actor %d (%s) failed without a reason: %w", i, ops[i].Name, r.Err)
 }
 
 // altering tells whether one of the operations changes what the table is like.

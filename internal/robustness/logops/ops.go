@@ -46,6 +46,8 @@ type Operation struct {
 	Name string
 	// Blind says that no other change of the rows can stand in its way.
 	Blind bool
+	// Restarts says that after a crash another process does it again, as upkeep does.
+	Restarts bool
 	// Run does it and fills r.
 	Run func(ctx context.Context, l *txlog.Log, who string, r *Report)
 }
@@ -77,7 +79,7 @@ func changes(who string) *txlog.CDC {
 
 // change wraps what most operations share: read the newest snapshot, stage, commit, note the outcome.
 func change(name string, blind bool, stage func(s *txlog.Snapshot, x *txlog.Transaction, who string) (whole, nothing bool)) Operation {
-	return Operation{name, blind, func(ctx context.Context, l *txlog.Log, who string, r *Report) {
+	return Operation{Name: name, Blind: blind, Run: func(ctx context.Context, l *txlog.Log, who string, r *Report) {
 		s, err := l.Latest(ctx)
 		if err != nil {
 			r.Err = err
@@ -115,7 +117,7 @@ func firstFile(s *txlog.Snapshot) (i int, ok bool) {
 // Operations lists the changes that exist at the level of the log.
 func Operations() []Operation {
 	return []Operation{
-		{"create", false, func(ctx context.Context, l *txlog.Log, _ string, r *Report) {
+		{Name: "create", Run: func(ctx context.Context, l *txlog.Log, _ string, r *Report) {
 			x, err := Create(l)
 			if err != nil {
 				r.Err = err
@@ -177,8 +179,8 @@ func Operations() []Operation {
 			x.Stage(Add(who+"-compacted", false))
 			return false, false
 		}),
-		{"restore", false, restoreOldest},
-		{"checkpoint", false, func(ctx context.Context, l *txlog.Log, _ string, r *Report) {
+		{Name: "restore", Run: restoreOldest},
+		{Name: "checkpoint", Run: func(ctx context.Context, l *txlog.Log, _ string, r *Report) {
 			s, err := l.Latest(ctx)
 			if err == nil {
 				err = l.Checkpoint(ctx, s)

@@ -91,7 +91,7 @@ func ReadOracle(ctx context.Context, s objectstore.Store) (*Oracle, error) {
 			return nil, err
 		}
 		name := path.Base(info.Key)
-		if !strings.HasSuffix(name, ".json") {
+		if !strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".compacted.json") {
 			continue
 		}
 		if want := fmt.Sprintf("%020d.json", len(o.Live)); name != want {
