@@ -35,6 +35,7 @@ type app struct {
 	halfThreads bool   // the engine gets half the threads: a task that ran out of memory is tried again
 	wiring      wiring
 	interrupts  interrupts
+	ask         func(question string) (string, error) // how a person is asked, where the shell reads what is typed; nil: directly
 }
 
 func newApp(in io.Reader, out, errOut io.Writer, env func(string) string, c clock.Clock, r clock.Rand) *app {

@@ -107,7 +107,10 @@ func (a *app) explain(ctx context.Context, sql, zone string, analyze bool) error
 	for _, t := range out.Tables {
 		a.showExplained(t)
 	}
-	a.term.Printf("%s\n%s\n", a.term.Bold("plan of DuckDB"), out.Plan)
+	a.term.Printf("%s\n", a.term.Bold("plan of DuckDB"))
+	for line := range strings.SplitSeq(out.Plan, "\n") {
+		a.term.Printf("%s\n", ui.Clean(line)) // it may hold values of the data
+	}
 	return nil
 }
 

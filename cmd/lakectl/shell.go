@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/lakectl/lakectl/internal/redact"
 	"github.com/lakectl/lakectl/internal/ui"
 )
 
@@ -88,7 +89,7 @@ func (s *shell) newEditor() lineEditor {
 	return newTermEditor(in, out, s.complete, s.history)
 }
 
-// interrupted is Ctrl-C while no statement runs and no line is edited in raw mode.
+// interrupted is Ctrl-C while no line is edited in raw mode.
 func (s *shell) interrupted() {
 	if p, ok := s.editor.(*plainEditor); ok {
 		p.interrupt()
@@ -98,9 +99,10 @@ func (s *shell) interrupted() {
 func (s *shell) greet(ctx context.Context) {
 	where := ""
 	if p, err := s.app.lake(ctx); err != nil {
+		s.app.wiring.looked = false // whoever needs a name of it is told again
 		s.app.term.Warnf("lake.yml cannot be used; tables are reached by path only: %v", ui.Clean(err.Error()))
 	} else if p != nil {
-		where = " on " + p.Env.Warehouse
+		where = " on " + redact.URL(p.Env.Warehouse)
 	}
 	s.say("lakectl %s%s\nStatements end with ;   \\help lists commands   Ctrl-D leaves", version, ui.Clean(where))
 }
@@ -225,8 +227,13 @@ func (s *shell) do(ctx context.Context, rows bool, work func(ctx context.Context
 	a.subject, a.txn = "", ""
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a.interrupts.take(func() { cancel(context.Canceled) })
+	a.interrupts.take(func() {
+		cancel(context.Canceled)
+		s.interrupted()
+	})
 	defer a.interrupts.take(s.interrupted)
+	a.ask = func(question string) (string, error) { return s.editor.line(ctx, question) }
+	defer func() { a.ask = nil }()
 	finish := s.paged(ctx, rows, func() { cancel(errPagerClosed) })
 	err := work(ctx)
 	stopped := context.Cause(ctx)

@@ -8,11 +8,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/lakectl/lakectl/internal/ui"
 )
 
 // errAborted says that a line was ended by Ctrl-C. Retryable: the next line may be another.
@@ -141,6 +144,7 @@ func (e *termEditor) key(line string, pos int, key rune) (string, int, bool) {
 // tab completes the word before the cursor as far as it is certain, or lists what it may become.
 func (e *termEditor) tab(line string, pos int) (string, int) {
 	start, words := e.complete(line[:pos], line[pos:])
+	words = slices.DeleteFunc(words, func(w string) bool { return ui.Clean(w) != w }) // names from outside reach the screen
 	if len(words) == 0 || start < 0 || start > pos {
 		return line, pos
 	}

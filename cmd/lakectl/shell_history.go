@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/lakectl/lakectl/internal/redact"
+	"github.com/lakectl/lakectl/internal/ui"
 )
 
 // Bounds of the history.
@@ -167,18 +168,21 @@ func secretive(text string) bool {
 	return false
 }
 
-// oneLine writes a statement as one line that means the same; false where a quoted text holds a line break.
+// oneLine writes a statement as one line that means the same; false where a quoted text holds a line break or another
+// control character.
 func oneLine(sql string) (string, bool) {
 	parts := sqlParts(sql)
 	for i, p := range parts {
 		switch {
 		case i%2 == 0 || strings.HasPrefix(p, "/*"):
-			parts[i] = strings.Join(strings.Split(strings.ReplaceAll(p, "\r", ""), "\n"), " ")
+			parts[i] = strings.NewReplacer("\r", "", "\n", " ", "\t", " ").Replace(p)
 		case strings.HasPrefix(p, "--") && i+1 < len(parts) && strings.TrimSpace(strings.Join(parts[i+1:], "")) != "":
 			parts[i] = "/*" + strings.ReplaceAll(p[2:], "*/", "* /") + " */"
-		case strings.ContainsAny(p, "\r\n"):
-			return "", false
 		}
 	}
-	return strings.TrimSpace(strings.Join(parts, "")), true
+	line := strings.TrimSpace(strings.Join(parts, ""))
+	if ui.Clean(line) != line {
+		return "", false
+	}
+	return line, true
 }

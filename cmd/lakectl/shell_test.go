@@ -57,6 +57,8 @@ func TestOneLine(t *testing.T) {
 		"/* a\nb */ SELECT 'x' -- y\n\n":   "/* a b */ SELECT 'x' -- y",
 		"SELECT 'a\nb'":                    "",
 		"SELECT \"a\nb\"":                  "",
+		"SELECT '\x1b[2J'":                 "",
+		"SELECT\t1":                        "SELECT 1",
 		"SELECT '--' -- x\nFROM './a--b'":  "SELECT '--' /* x */ FROM './a--b'",
 		"-- only a comment":                "-- only a comment",
 		"SELECT 1 -- a\n-- b\n+ 2":         "SELECT 1 /* a */ /* b */ + 2",

@@ -123,8 +123,15 @@ func (a *app) confirm(yes bool, what string) error {
 	if !ui.IsTerminal(a.in) || !a.term.ErrTTY {
 		return usageHint("this would "+what+": say --yes", "--dry-run shows what would happen")
 	}
-	fmt.Fprintf(a.term.Err, "%s? [y/N] ", what)
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	question := ui.Clean(what) + "? [y/N] "
+	ask := a.ask
+	if ask == nil {
+		ask = func(question string) (string, error) {
+			fmt.Fprint(a.term.Err, question)
+			return bufio.NewReader(a.in).ReadString('\n')
+		}
+	}
+	answer, err := ask(question)
 	if s := strings.ToLower(strings.TrimSpace(answer)); err == nil && (s == "y" || s == "yes") {
 		return nil
 	}
