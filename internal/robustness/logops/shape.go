@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/lakectl/lakectl/txlog"
@@ -142,4 +143,29 @@ func (s shape) agrees(snap *txlog.Snapshot) error {
 		}
 	}
 	return nil
+}
+
+// Describe tells what a snapshot is like besides its files, without what differs from one process to the next: names
+// that are drawn, and times.
+func Describe(snap *txlog.Snapshot) (string, error) {
+	schema, err := snap.Schema()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, f := range schema.Fields {
+		fmt.Fprintf(&b, "%s %s, ", f.Name, f.Type.Name)
+	}
+	for _, key := range slices.Sorted(maps.Keys(snap.Metadata().Configuration)) {
+		if !strings.HasPrefix(key, "delta.rowTracking.") && !strings.HasPrefix(key, "delta.inCommitTimestampEnablement") {
+			fmt.Fprintf(&b, "%s=%s, ", key, snap.Metadata().Configuration[key])
+		}
+	}
+	for d := range snap.Domains() {
+		if d.Domain == rowTrackingDomain { // whatever writes files moves its mark
+			continue
+		}
+		fmt.Fprintf(&b, "%s %s, ", d.Domain, d.Configuration)
+	}
+	return b.String() + strings.Join(snap.Protocol().WriterFeatures, " "), nil
 }

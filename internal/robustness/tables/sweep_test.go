@@ -38,12 +38,21 @@ func values(rows string) table.Query {
 	return table.Query{SQL: "SELECT * FROM (VALUES " + rows + ") v(id, name)"}
 }
 
-func (b *bench) prepare(ctx context.Context, s objectstore.Store) error {
+// features are those of a table whose rows have ids, whose changes can be read, whose commits have times that rise,
+// and whose layout follows a column.
+func features() table.Create {
+	return table.Create{ClusterBy: []string{"id"}, Properties: map[string]string{
+		txlog.RowTrackingKey: "true", "delta.enableChangeDataFeed": "true", "delta.enableInCommitTimestamps": "true",
+	}}
+}
+
+func (b *bench) prepare(ctx context.Context, s objectstore.Store, like table.Create) error {
 	schema, err := txlog.ParseColumns("id bigint, name string")
 	if err != nil {
 		return err
 	}
-	t, err := table.CreateTable(ctx, s, "t", table.Create{Schema: schema}, b.options(90))
+	like.Schema = schema
+	t, err := table.CreateTable(ctx, s, "t", like, b.options(90))
 	if err != nil {
 		return err
 	}
@@ -89,7 +98,25 @@ func (b *bench) state(ctx context.Context, s objectstore.Store) (string, error) 
 		out = append(out, fmt.Sprint(row...))
 	}
 	slices.Sort(out)
-	return strings.Join(out, "\n"), rows.Close()
+	like, err := logops.Describe(t.Snapshot())
+	if err != nil {
+		return "", errors.Join(err, rows.Close())
+	}
+	return strings.Join(append(out, like), "\n"), rows.Close()
+}
+
+// built is a table to begin with.
+func (b *bench) built(t *testing.T, like table.Create) logops.Fixture {
+	t.Helper()
+	s := mem.New("built")
+	if err := b.prepare(t.Context(), s, like); err != nil {
+		t.Fatal(err)
+	}
+	f, err := logops.Dump(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // TestR4Tables sweeps the operations of table with the real engine: eight faults at every call.
@@ -101,31 +128,36 @@ func TestR4Tables(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = eng.Close() })
 	b := &bench{eng}
-	built := mem.New("built")
-	if err := b.prepare(t.Context(), built); err != nil {
-		t.Fatal(err)
-	}
-	fixture, err := logops.Dump(t.Context(), built)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fixture, featured := b.built(t, table.Create{}), b.built(t, features())
 	old := txlog.Version(1)
 	floor := 30
 	if long {
-		floor = 400
+		floor = 900
 	}
 	check := ledger.Open(t, "R4 tables", floor)
 	var all faultstore.Counts
+	merge := func(ctx context.Context, t *table.Table) error {
+		_, err := t.Merge(ctx, eng, table.Merge{Source: values("(2, 'B'), (3, 'c')"), On: "t.id = s.id", Clauses: []table.Clause{
+			{When: table.Matched, Do: table.DoUpdate, Star: true}, {When: table.NotMatched, Do: table.DoInsert, Star: true},
+		}})
+		return err
+	}
+	add := func(ctx context.Context, t *table.Table) error {
+		_, err := t.Append(ctx, eng, table.Append{Source: values("(3, 'c')")})
+		return err
+	}
+	optimize := func(ctx context.Context, t *table.Table) error {
+		_, err := t.Optimize(ctx, eng, table.Optimize{})
+		return err
+	}
 	for _, c := range []struct {
 		name     string
 		harmless bool // rows stay as they are
 		quick    bool // also in the short form
 		do       func(ctx context.Context, t *table.Table) error
 	}{
-		{"append", false, false, func(ctx context.Context, t *table.Table) error {
-			_, err := t.Append(ctx, eng, table.Append{Source: values("(3, 'c')")})
-			return err
-		}},
+		{"append", false, false, add},
+		{"append, features", false, false, add},
 		{"append once", false, false, func(ctx context.Context, t *table.Table) error {
 			_, err := t.Append(ctx, eng, table.Append{Source: values("(3, 'c')"), Meta: table.ChangeMeta{Txns: []txlog.Txn{{AppID: "app", Version: 1}}}})
 			return err
@@ -139,21 +171,22 @@ func TestR4Tables(t *testing.T) {
 			return err
 		}},
 		{"update", false, false, func(ctx context.Context, t *table.Table) error {
-			_, err := t.Update(ctx, eng, table.Update{Set: []table.Assignment{{Column: "v", Value: "upper(v)"}}, Where: "id = 2"})
+			_, err := t.Update(ctx, eng, table.Update{Set: []table.Assignment{{Column: "name", Value: "upper(name)"}}, Where: "id = 2"})
 			return err
 		}},
-		{"merge", false, false, func(ctx context.Context, t *table.Table) error {
-			_, err := t.Merge(ctx, eng, table.Merge{Source: values("(2, 'B'), (3, 'c')"), On: "t.id = s.id", Clauses: []table.Clause{
-				{When: table.Matched, Do: table.DoUpdate, Star: true}, {When: table.NotMatched, Do: table.DoInsert, Star: true},
-			}})
-			return err
-		}},
+		{"merge", false, false, merge},
+		{"merge, features", false, false, merge},
 		{"replace", false, false, func(ctx context.Context, t *table.Table) error {
 			_, err := t.Replace(ctx, eng, table.Create{}, values("(3, 'c')"))
 			return err
 		}},
-		{"optimize", true, false, func(ctx context.Context, t *table.Table) error {
-			_, err := t.Optimize(ctx, eng, table.Optimize{})
+		{"optimize", true, false, optimize},
+		{"optimize, features", true, false, optimize},
+		{"alter", false, false, func(ctx context.Context, t *table.Table) error { // reads the rows
+			_, err := t.Alter(ctx, eng, table.Alter{
+				AddConstraints: []table.AddConstraint{{Name: "positive", Expression: "id > 0 AND length(name) > 0"}},
+				AddColumns:     []table.AddColumn{{Column: "more", Type: &txlog.DataType{Kind: txlog.KindDate, Name: "date"}}},
+			})
 			return err
 		}},
 		{"restore", false, false, func(ctx context.Context, t *table.Table) error {
@@ -170,6 +203,10 @@ func TestR4Tables(t *testing.T) {
 			if !long && !c.quick {
 				t.Skip("a quarter of a minute: LAKE_SCALE=pr")
 			}
+			from := fixture
+			if strings.HasSuffix(c.name, ", features") {
+				from = featured
+			}
 			process := func(seed uint64) func(context.Context, objectstore.Store) error {
 				return func(ctx context.Context, s objectstore.Store) error {
 					tab, err := b.open(ctx, s, seed)
@@ -180,7 +217,7 @@ func TestR4Tables(t *testing.T) {
 				}
 			}
 			all.Add(faultstore.Sweep(t, faultstore.Subject{
-				Name: c.name, Prepare: fixture.Fill, Do: process(1), Again: process(2), State: b.state,
+				Name: c.name, Prepare: from.Fill, Do: process(1), Again: process(2), State: b.state,
 				Harmless: c.harmless, Once: c.name == "append once",
 				Unknown: func(err error) bool { return errors.Is(err, txlog.ErrUnknown) },
 				// Pages carry no checksum that the engine verifies: a byte that flips in one is caught below us, by TLS and by
