@@ -32,8 +32,9 @@ func (e *Engine) Query(ctx context.Context, q table.Query) (*table.Rows, error) 
 // bound is a statement whose tables exist in a locked database.
 type bound struct {
 	session *session
-	sql     string // what DuckDB runs
-	source  string // what the user wrote
+	sql     string          // what DuckDB runs
+	source  string          // what the user wrote
+	named   map[string]bool // names of columns, and of tables before them, in lower case, that the statement writes
 }
 
 // bind opens a session with the relations of a statement. The caller closes it. folder is one outside the session
@@ -57,6 +58,7 @@ func (b *bound) create(ctx context.Context, q table.Query, folder string) error 
 	if err != nil {
 		return err
 	}
+	b.named = t.columnNames()
 	if err := b.check(t); err != nil {
 		return err
 	}

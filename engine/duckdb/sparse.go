@@ -35,7 +35,7 @@ func (b *bound) fill(ctx context.Context, places []*place) error {
 		}
 		for i := range p.reader.split {
 			g := &p.reader.split[i]
-			p.reader.want(g, mentioned)
+			p.reader.want(g, mentioned, b.named)
 			for _, f := range g.files {
 				path := p.paths[f]
 				if file := s.sparse[path]; file != nil {
@@ -95,15 +95,22 @@ func mention(plan any, name *regexp.Regexp, found map[string]bool) {
 	}
 }
 
-// want marks the columns of a group that a plan mentions.
-func (r *reader) want(g *group, mentioned map[string]bool) {
+// want marks the columns of a group that a plan mentions, and those that the statement names: a plan leaves out a
+// condition that the statistics of a file decide, which it cannot do without the column.
+func (r *reader) want(g *group, mentioned, named map[string]bool) {
 	if mentioned == nil {
 		g.wanted = nil
 		return
 	}
 	g.wanted = make([]bool, len(r.fields)+len(g.stored))
 	for i := range g.wanted {
-		g.wanted[i] = mentioned[g.column(i)]
+		name := ""
+		if i < len(r.fields) {
+			name = r.fields[i].Name
+		} else {
+			name = g.stored[i-len(r.fields)].Name
+		}
+		g.wanted[i] = mentioned[g.column(i)] || named[strings.ToLower(name)]
 	}
 }
 

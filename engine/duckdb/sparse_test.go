@@ -216,3 +216,35 @@ func TestHolesAreNotWritten(t *testing.T) {
 		t.Errorf("written: %v", sums)
 	}
 }
+
+// A condition that the statistics of a file decide is not in DuckDB's plan, and so its column was not there when the rows
+// were read.
+func TestConditionDecidedByStatistics(t *testing.T) {
+	e := openEngine(t, Options{})
+	schema, err := txlog.ParseColumns("id bigint, a string")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel := table.Relation{Schema: schema, Position: true}
+	store := mem.New(t.Name())
+	for i := range 4 {
+		files, err := e.Write(t.Context(), table.Query{SQL: fmt.Sprintf("SELECT %d::BIGINT AS id, 'a' AS a FROM range(3)", i/2)}, table.Write{Store: store, Schema: schema})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := table.RelationFile{Store: store, Key: files[0].Key, Size: files[0].Size}
+		if i%2 == 1 { // another group of files
+			f.Deleted = roaring64.BitmapOf(1)
+		}
+		rel.Files = append(rel.Files, f)
+	}
+	for id, want := range []string{"[0 3 0 2 1 2 0 2]", "[2 3 0 2 3 2 0 2]", "[]"} {
+		got, err := read(t.Context(), e, table.Query{
+			SQL:       fmt.Sprintf("SELECT _lake_file, count(*), min(_lake_row), max(_lake_row) FROM t WHERE id = %d GROUP BY 1 ORDER BY 1", id),
+			Relations: map[string]table.Relation{"t": rel},
+		})
+		if err != nil || fmt.Sprint(got) != want {
+			t.Errorf("id = %d: %v %v, want %s", id, got, err, want)
+		}
+	}
+}
