@@ -159,9 +159,12 @@ func lookupField(fields []Field, name string) (int, error) {
 func noColumn(fields []Field, name string) error {
 	names := make([]string, len(fields))
 	for i := range fields {
-		names[i] = strconv.Quote(fields[i].Name)
+		names[i] = fields[i].Name
 	}
-	if meant := nearest.Of(strconv.Quote(name), names, 3); meant != nil {
+	if meant := nearest.Of(name, names, 3); meant != nil {
+		for i := range meant {
+			meant[i] = strconv.Quote(meant[i])
+		}
 		return fmt.Errorf("no column %q; did you mean %s?", name, strings.Join(meant, " or "))
 	}
 	return fmt.Errorf("no column %q", name)

@@ -115,7 +115,7 @@ TABLE is a name of lake.yml (silver.flights), a URL (s3://…, file://…) or a 
 	root.SetUsageTemplate(root.UsageTemplate() + "\nExit codes: 0 done, others as in `lakectl help exit-codes`\n")
 	root.AddGroup(&cobra.Group{ID: "tables", Title: "Tables:"}, &cobra.Group{ID: "pipelines", Title: "Pipelines:"})
 	tables := []*cobra.Command{
-		a.createCommand(), a.appendCommand(), a.mergeCommand(), a.alterCommand(), a.queryCommand(), a.showCommand(), a.describeCommand(),
+		a.createCommand(), a.appendCommand(), a.mergeCommand(), a.updateCommand(), a.deleteCommand(), a.alterCommand(), a.queryCommand(), a.showCommand(), a.describeCommand(),
 		a.historyCommand(), a.changesCommand(), a.optimizeCommand(), a.vacuumCommand(), a.restoreCommand(), a.convertCommand(), a.checkpointCommand(), a.compactLogCommand(), a.fsckCommand(), a.doctorCommand(),
 	}
 	pipelines := []*cobra.Command{a.initCommand(), a.runCommand(), a.serveCommand(), a.lsCommand()}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/table/statement"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -40,7 +41,7 @@ func (a *app) findValue(ctx context.Context, rel table.Relation, target *txlog.S
 	var cases strings.Builder
 	for _, c := range columns {
 		f, err := target.Lookup(c.Name)
-		if err != nil || !castable(f.Type) || lossy && f.Name != known.Column {
+		if err != nil || !statement.Castable(f.Type) || lossy && f.Name != known.Column {
 			continue
 		}
 		name := table.QuoteIdent(c.Name)

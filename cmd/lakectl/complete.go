@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lakectl/lakectl/table/statement"
 )
 
 // completeTables offers the names of the lake's tables to the shell for the first argument; files otherwise.
@@ -37,13 +39,5 @@ func (a *app) tableNames(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	folders, err := tableFolders(ctx, store, "")
-	if err != nil {
-		return nil, err
-	}
-	names := make([]string, len(folders))
-	for i, f := range folders {
-		names[i] = strings.ReplaceAll(f, "/", ".")
-	}
-	return names, nil
+	return statement.TableFolders(ctx, store, "", "")
 }

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/lakectl/lakectl/objectstore/file"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -132,14 +130,7 @@ func (a *app) create(ctx context.Context, target string, f createFlags) (err err
 		return err
 	}
 	elapsed := a.watch()
-	if made := newFolder(w); made != "" {
-		defer func() {
-			if err != nil { // only what is empty goes
-				_ = os.Remove(filepath.Join(made, file.TempFolder))
-				_ = os.Remove(made)
-			}
-		}()
-	}
+	defer emptied(newFolder(w), &err)
 	at, err := a.locate(ctx, w, !f.dryRun)
 	if err != nil && (!f.dryRun || !notATable(err)) {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/lakectl/lakectl/pipeline"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/table/parquetfolder"
+	"github.com/lakectl/lakectl/table/statement"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -167,6 +168,8 @@ func (a *app) problem(err error) ui.Problem {
 	var limit *limits.Error
 	var sql *table.SQLError
 	var problems *pipeline.Problems
+	var syntax *statement.SyntaxError
+	var function *statement.FunctionError
 	switch {
 	case errors.As(err, &usage):
 		p.Code, p.Hint, p.Table = exitUsage, usage.hint, ""
@@ -176,6 +179,13 @@ func (a *app) problem(err error) ui.Problem {
 		return p
 	case errors.As(err, &told):
 		return ui.Problem{Code: told.code, Message: told.message, Why: told.why, Hint: told.hint, Table: told.table}
+	case errors.As(err, &syntax):
+		return syntaxProblem(syntax)
+	case errors.As(err, &function):
+		return ui.Problem{
+			Code: exitError, Message: function.Function + " cannot be called", Why: "the engine is locked: it sees only the tables and files that are named in FROM",
+			Hint: "write FROM 'file.csv' instead; a table stands there by name or path",
+		}
 	case errors.As(err, &problems):
 		p.Message = ui.Plural(int64(len(problems.List)), "problem") + " in the project; nothing was run"
 		p.Why = problems.Error()
@@ -209,6 +219,19 @@ func (a *app) problem(err error) ui.Problem {
 	case errors.As(err, &limit):
 		p.Message, p.Why = "a limit was reached; nothing was changed", err.Error()
 		p.Hint = "raise " + limit.Setting + " in lake.yml, or make the piece smaller"
+	}
+	return p
+}
+
+// syntaxProblem shows where SQL is wrong. What our own reader refuses is a mistake in the arguments: nothing was tried.
+func syntaxProblem(e *statement.SyntaxError) ui.Problem {
+	p := ui.Problem{Code: exitUsage, Message: "the SQL is wrong", Why: e.Reason, Hint: e.Hint, Place: ui.PlaceAt(e.SQL, e.Offset)}
+	var sql *table.SQLError
+	if errors.As(e, &sql) {
+		p.Code, p.Hint = exitError, sqlHint(sql.Message)
+	}
+	if p.Hint == "" {
+		p.Hint = "lakectl query --help"
 	}
 	return p
 }

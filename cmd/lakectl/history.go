@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -44,7 +44,7 @@ func (a *app) historyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.history(ctx, t, o, full)
+			return a.history(t.History(ctx, o), full)
 		},
 	}
 	c.Flags().IntVarP(&limit, "limit", "n", 0, "at most this many versions (0: all)")
@@ -65,8 +65,7 @@ func (a *app) parseSince(text string) (time.Time, error) {
 	return a.clock.Now().Add(-d), nil
 }
 
-func (a *app) history(ctx context.Context, t *table.Table, o txlog.HistoryOptions, full bool) error {
-	entries := t.History(ctx, o)
+func (a *app) history(entries iter.Seq2[*table.HistoryEntry, error], full bool) error {
 	if a.term.Format == ui.JSON || a.term.Format == ui.NDJSON {
 		list := a.term.NewList()
 		for e, err := range entries {

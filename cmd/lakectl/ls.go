@@ -14,6 +14,7 @@ import (
 	"github.com/lakectl/lakectl/internal/ui"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/table/statement"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -67,11 +68,11 @@ func (a *app) ls(ctx context.Context, layer string) error {
 	case err != nil:
 		return err
 	default:
-		folders, err := tableFolders(ctx, store, layer)
+		names, err := statement.TableFolders(ctx, store, "", layer)
 		if err != nil {
 			return err
 		}
-		if found, err = a.openListed(ctx, store, folders); err != nil {
+		if found, err = a.openListed(ctx, store, names); err != nil {
 			return err
 		}
 	}
@@ -88,57 +89,17 @@ func (a *app) ls(ctx context.Context, layer string) error {
 	return a.showTables(found)
 }
 
-// tableFolders finds the folders that may be tables, layer/name: one small listing for each, whatever its number of
-// files.
-func tableFolders(ctx context.Context, store objectstore.Store, layer string) ([]string, error) {
-	prefix := ""
-	if layer != "" {
-		prefix = layer + "/"
-	}
-	var names []string
-	for after := ""; ; {
-		key, err := firstKey(ctx, store, prefix, after)
-		if err != nil {
-			return nil, err
-		}
-		if key == "" {
-			break
-		}
-		parts := strings.SplitN(key, "/", 3)
-		if len(parts) < 3 {
-			after = key
-			continue
-		}
-		folder := parts[0] + "/" + parts[1]
-		if !hidden(folder) {
-			names = append(names, folder)
-		}
-		if strings.HasPrefix(parts[0], "_") || strings.HasPrefix(parts[0], ".") {
-			folder = parts[0]
-		}
-		after = folder + "0" // '0' follows '/': everything below the folder is passed over
-	}
-	return names, nil
-}
-
-func firstKey(ctx context.Context, store objectstore.Store, prefix, after string) (string, error) {
-	for info, err := range store.List(ctx, prefix, after) {
-		return info.Key, err
-	}
-	return "", nil
-}
-
 // tablesAtOnce is how many logs ls reads at a time.
 const tablesAtOnce = 8
 
-func (a *app) openListed(ctx context.Context, store objectstore.Store, folders []string) ([]listed, error) {
-	all := make([]*listed, len(folders))
+func (a *app) openListed(ctx context.Context, store objectstore.Store, names []string) ([]listed, error) {
+	all := make([]*listed, len(names))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(tablesAtOnce)
-	for i, folder := range folders {
+	for i, name := range names {
 		g.Go(func() error {
-			one := &listed{Table: strings.ReplaceAll(folder, "/", "."), Version: -1}
-			t, err := table.Open(gctx, store, folder, a.tableOptions())
+			one := &listed{Table: name, Version: -1}
+			t, err := table.Open(gctx, store, strings.ReplaceAll(name, ".", "/"), a.tableOptions())
 			switch {
 			case errors.Is(err, txlog.ErrNotATable):
 				return nil

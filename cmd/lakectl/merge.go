@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/ui"
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/table/statement"
 )
 
 type mergeFlags struct {
@@ -221,13 +222,13 @@ func (a *app) merge(ctx context.Context, target string, f mergeFlags) error {
 	}
 	m := table.Merge{On: f.on, Clauses: f.clauses, MergeSchema: f.mergeSchema, RewriteShare: f.rewriteShare}
 	if f.file != "" {
-		statement, err := f.statement(target)
+		st, err := f.statement(target)
 		if err != nil {
 			return err
 		}
-		target, f.source = statement.target, statement.source
-		m.MergeSchema = m.MergeSchema || statement.evolves
-		m.On, m.Clauses, m.TargetAlias, m.SourceAlias = statement.on, statement.clauses, statement.targetAlias, statement.sourceAlias
+		target, f.source = st.Target.Text, st.Source.Word()
+		st.Request.MergeSchema = st.Request.MergeSchema || m.MergeSchema
+		m = st.Request
 	} else if err := f.check(); err != nil {
 		return err
 	}
@@ -269,7 +270,7 @@ func (a *app) merge(ctx context.Context, target string, f mergeFlags) error {
 }
 
 // statement reads the MERGE INTO of --file.
-func (f mergeFlags) statement(target string) (*mergeStatement, error) {
+func (f mergeFlags) statement(target string) (*statement.Merge, error) {
 	if target != "" || f.source != "" || f.on != "" || len(f.clauses) > 0 {
 		return nil, usagef("--file says everything: TABLE, --source, --on and --when-… exclude it")
 	}
@@ -277,5 +278,14 @@ func (f mergeFlags) statement(target string) (*mergeStatement, error) {
 	if err != nil {
 		return nil, &toldError{code: exitNotFound, message: "cannot read " + f.file, why: err.Error(), hint: "check the path"}
 	}
-	return parseMerge(string(text))
+	all, err := statement.Parse(string(text))
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 1 {
+		if m, ok := all[0].(*statement.Merge); ok {
+			return m, nil
+		}
+	}
+	return nil, usageHint(f.file+" is not one MERGE INTO statement", "lakectl query -f "+f.file+"   # runs any statements")
 }

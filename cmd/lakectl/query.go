@@ -10,25 +10,30 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lakectl/lakectl/internal/ui"
+	"github.com/lakectl/lakectl/table/statement"
 	"github.com/lakectl/lakectl/txlog"
 )
 
 func (a *app) queryCommand() *cobra.Command {
-	var file, zone string
+	var file string
+	var f statementFlags
 	var noHistory bool
 	c := &cobra.Command{
 		Use:     "query [SQL]",
 		Aliases: []string{"sql"},
-		Short:   "Run a SELECT over tables, paths and files",
-		Long: `query runs one SELECT. In FROM stands a name of lake.yml (silver.flights), or a quoted path or URL of a table or of
-files ('./orders', 's3://lake/orders', 'new.csv', 'landing/*.parquet').
+		Short:   "Run SQL over tables, paths and files",
+		Long: `query runs SQL: SELECT, MERGE, UPDATE, DELETE, INSERT, CREATE [OR REPLACE] TABLE, ALTER TABLE, DROP TABLE, DESCRIBE
+[HISTORY | DETAIL], SHOW TABLES, OPTIMIZE, VACUUM and RESTORE; docs/sql.md has an example of each. Several statements are
+divided by semicolons, and each is a commit of its own. Nothing is run before the whole text was read.
+A table is a name of lake.yml (silver.flights), or a quoted path or URL of a table or, in FROM, of files ('./orders',
+'s3://lake/orders', 'new.csv', 'landing/*.parquet').
 Time travel: './orders@v1', './orders@2026-01-31T00:00:00Z', AT (VERSION => 1), VERSION AS OF 1, TIMESTAMP AS OF '…'.
 EXPLAIN SELECT … says which files of each table are read and skipped, and why, then shows the plan; EXPLAIN ANALYZE runs it.
 Changes: table_changes('./orders', 2, 5) is the change data feed of the versions 2 to 5; see lakectl changes --help.
 Without SQL it is read from the standard input; on a terminal that is the interactive shell: \help lists its commands.
 What files were read and skipped is said on stderr.`,
 		Example: `  lakectl query "SELECT status, count(*) AS n FROM './orders' GROUP BY ALL ORDER BY status"
-  lakectl query "SELECT * FROM './orders@v1' ORDER BY id" --output json`,
+  lakectl query "UPDATE './orders' SET status = 'done' WHERE id = 1" --dry-run`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) <= 1 {
 				return nil
@@ -40,15 +45,15 @@ What files were read and skipped is said on stderr.`,
 			case len(args) == 1 && file != "":
 				return usagef("SQL and --file exclude each other")
 			case len(args) == 1:
-				return a.query(cmd.Context(), args[0], zone)
+				return a.checkedScript(cmd.Context(), args[0], f)
 			case file != "":
 				sql, err := readSQL(file)
 				if err != nil {
 					return err
 				}
-				return a.query(cmd.Context(), sql, zone)
+				return a.checkedScript(cmd.Context(), sql, f)
 			case ui.IsTerminal(a.in):
-				return a.shell(cmd.Context(), zone, !noHistory)
+				return a.shell(cmd.Context(), f, !noHistory)
 			}
 			sql, err := io.ReadAll(io.LimitReader(a.in, maxSQL+1))
 			if err != nil {
@@ -57,11 +62,11 @@ What files were read and skipped is said on stderr.`,
 			if len(sql) > maxSQL {
 				return usagef("the SQL on standard input is longer than %s", ui.Bytes(maxSQL))
 			}
-			return a.query(cmd.Context(), string(sql), zone)
+			return a.checkedScript(cmd.Context(), string(sql), f)
 		},
 	}
 	c.Flags().StringVarP(&file, "file", "f", "", "read the SQL from a file")
-	c.Flags().StringVar(&zone, "timezone", "UTC", "time zone of the session, such as America/Chicago")
+	f.add(c.Flags())
 	c.Flags().BoolVar(&noHistory, "no-history", false, "interactive shell: neither read nor write the history (LAKE_HISTORY=off does the same)")
 	return c
 }
@@ -130,27 +135,16 @@ func columnsFor(fields []txlog.Field) []ui.Column {
 	return out
 }
 
-// onlySelect sends people who write with SQL to the verb that does it.
+// onlySelect refuses what is not one query.
 func onlySelect(sql string) error {
-	first := strings.ToUpper(strings.TrimLeft(strings.Join(codeParts(sql), " "), " \t\r\n("))
-	for word, verb := range map[string]string{
-		"INSERT": "append", "MERGE": "merge", "CREATE": "create", "UPDATE": "merge", "DELETE": "merge", "OPTIMIZE": "optimize",
-		"VACUUM": "vacuum", "RESTORE": "restore", "DESCRIBE": "describe", "SHOW": "show", "COPY": "append",
-	} {
-		if isWordAt(first, 0, word) {
-			return usageHint(word+" is not a SELECT, and query runs only those", "lakectl "+verb+" --help")
+	all, err := statement.Parse(sql)
+	if err != nil {
+		return err
+	}
+	if len(all) == 1 {
+		if _, ok := all[0].(*statement.Select); ok {
+			return nil
 		}
 	}
-	return nil
-}
-
-// codeParts is SQL without its quoted texts and comments.
-func codeParts(sql string) []string {
-	var out []string
-	for i, p := range sqlParts(sql) {
-		if i%2 == 0 {
-			out = append(out, p)
-		}
-	}
-	return out
+	return usageHint("that is not one SELECT", "lakectl query runs other statements, too: lakectl query --help")
 }

@@ -20,7 +20,7 @@ import (
 // reported, and the shell goes on.
 type shell struct {
 	app     *app
-	zone    string
+	flags   statementFlags
 	editor  lineEditor
 	history *history
 	lake    *lakeCatalog
@@ -50,8 +50,8 @@ const (
 )
 
 // shell asks for statements until the person leaves.
-func (a *app) shell(ctx context.Context, zone string, keepHistory bool) (err error) {
-	s := &shell{app: a, zone: zone, out: a.term.Out, notes: a.term.Err, pager: pagerCommand(a.env)}
+func (a *app) shell(ctx context.Context, f statementFlags, keepHistory bool) (err error) {
+	s := &shell{app: a, flags: f, out: a.term.Out, notes: a.term.Err, pager: pagerCommand(a.env)}
 	if f, ok := a.term.Out.(*os.File); ok && a.term.Person {
 		s.screen = f
 	}
@@ -204,7 +204,7 @@ func (s *shell) remember(entry string) {
 func (s *shell) statement(ctx context.Context, sql string) error {
 	t, elapsed := s.app.term, s.app.watch()
 	t.LastRows = -1
-	if err := s.app.query(ctx, sql, s.zone); err != nil {
+	if err := s.app.script(ctx, sql, s.flags); err != nil {
 		return err
 	}
 	var parts []string

@@ -14,11 +14,12 @@ import (
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/objectstore/file"
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/table/statement"
 	"github.com/lakectl/lakectl/txlog"
 )
 
 // sourceName is how a source of files, or a single table, is called in the SELECT that we write over it.
-const sourceName = "source"
+const sourceName = statement.FilesRelation
 
 // logFolder makes a folder a table.
 const logFolder = "_delta_log/"
@@ -272,95 +273,15 @@ func (a *app) read(ctx context.Context, sql string) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	sql, feeds, err := feedCalls(travelClauses(sql))
+	r, err := statement.Bind(ctx, engine, lakeNames{app: a}, sql)
 	if err != nil {
 		return nil, err
 	}
-	first, err := engine.Parse(ctx, table.Parse{SQL: sql})
-	if err != nil {
-		return nil, err
-	}
-	if f := fileFunction(first.Functions); f != "" {
-		return nil, &toldError{
-			code: exitError, message: f + " cannot be called", why: "the engine is locked: it sees only the tables and files that are named in FROM",
-			hint: "write FROM 'file.csv' instead; a table stands there by name or path",
-		}
-	}
-	out := &reading{query: table.Query{SQL: sql, Relations: map[string]table.Relation{}}}
-	tables := map[string]*table.Table{}
-	schemas := map[string]*txlog.Schema{}
-	for _, ref := range first.Tables {
-		if call, is := feeds[ref.Name]; is {
-			t, rel, err := a.feed(ctx, call)
-			if err != nil {
-				return nil, err
-			}
-			out.query.Relations[ref.Key()], schemas[ref.Key()] = rel, rel.Schema
-			out.tables = append(out.tables, t)
-			continue
-		}
-		t, rel, err := a.reference(ctx, ref)
-		if err != nil {
-			return nil, err
-		}
-		key := ref.Key()
-		if t != nil {
-			tables[key] = t
-			if schemas[key], err = t.Schema(); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		out.query.Relations[key] = rel
-		if schemas[key], err = a.externalSchema(ctx, rel); err != nil {
-			return nil, err
-		}
-	}
-	// A Delta table holds fewer types than a screen can show (sum gives HUGEINT): as a subquery the statement keeps its
-	// tables and predicates, and only a text comes out.
-	const before = "SELECT CAST(hash(q) AS varchar) AS h FROM ("
-	wrapped := before + strings.TrimRight(sql, "; \t\r\n") + "\n) AS q"
-	statement, err := engine.Parse(ctx, table.Parse{SQL: wrapped, Schemas: func(r table.TableRef) (*txlog.Schema, error) {
-		for key, s := range schemas {
-			if strings.EqualFold(key, r.Key()) {
-				return s, nil
-			}
-		}
-		return nil, fmt.Errorf("table %s was not found", r.Name)
-	}})
-	if err != nil {
-		return nil, moved(err, sql, len(before))
-	}
-	for _, ref := range statement.Tables {
-		t, ok := tables[ref.Key()]
-		if !ok {
-			continue
-		}
-		// All columns stay: the statement is bound by name once more, and may name a column that its plan drops.
-		rel, report, err := t.Relation(ctx, table.ScanOptions{Predicate: ref.Predicate})
-		if err != nil {
-			return nil, err
-		}
-		out.query.Relations[ref.Key()] = rel
-		out.reports = append(out.reports, report)
-		out.scanned = append(out.scanned, scanned{t, ref})
-		out.tables = append(out.tables, t)
+	out := &reading{query: r.Query, reports: r.Reports, tables: r.Tables}
+	for _, s := range r.Scanned {
+		out.scanned = append(out.scanned, scanned{s.Table, s.Ref})
 	}
 	return out, nil
-}
-
-// moved puts an error in the SQL that we wrapped around sql at its place in sql.
-func moved(err error, sql string, before int) error {
-	var e *table.SQLError
-	if !errors.As(err, &e) || e.SQL == sql {
-		return err
-	}
-	out := *e
-	out.SQL = sql
-	if out.Offset -= before; out.Offset < 0 || out.Offset > len(sql) {
-		out.Offset = -1
-	}
-	return &out
 }
 
 // reference finds what a table of a SELECT stands for: a table, or files.
@@ -376,7 +297,7 @@ func (a *app) reference(ctx context.Context, ref table.TableRef) (*table.Table, 
 		if w.version != nil || w.time != nil {
 			return nil, table.Relation{}, usagef("%s travels in time twice: @… and AT (%s)", ref.Name, ref.At)
 		}
-		if w.version, w.time, err = parseAt(ref.At); err != nil {
+		if w.version, w.time, err = statement.ParseAt(ref.At); err != nil {
 			return nil, table.Relation{}, err
 		}
 	}
@@ -472,24 +393,9 @@ func (a *app) source(ctx context.Context, arg string, target *txlog.Schema, o fi
 
 // typedFiles is the SELECT over files: text columns are cast to the types of the target's columns of that name.
 func (a *app) typedFiles(ctx context.Context, rel table.Relation, target *txlog.Schema) (table.Query, error) {
-	q := table.Query{SQL: "SELECT * FROM " + sourceName, Relations: map[string]table.Relation{sourceName: rel}}
-	if rel.External == nil || !rel.External.AllText || target == nil {
-		return q, nil
-	}
-	columns, err := a.columnsOf(ctx, table.Query{SQL: q.SQL + " LIMIT 0", Relations: q.Relations})
+	engine, err := a.sqlEngine(ctx)
 	if err != nil {
-		return q, err
+		return table.Query{}, err
 	}
-	items := make([]string, len(columns))
-	for i, c := range columns {
-		items[i] = table.QuoteIdent(c.Name)
-		if f, err := target.Lookup(c.Name); err == nil {
-			if castable(f.Type) {
-				items[i] = table.CastSQL(items[i], c.Type, f.Type, f.Name)
-			}
-			items[i] += " AS " + table.QuoteIdent(f.Name)
-		}
-	}
-	q.SQL = "SELECT " + strings.Join(items, ", ") + " FROM " + sourceName
-	return q, nil
+	return statement.CastFiles(ctx, engine, rel, target)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lakectl/lakectl/table/statement"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -104,36 +105,11 @@ func splitTravel(s string) (string, *txlog.Version, *time.Time, error) {
 
 // parseTime reads an instant: RFC 3339, or a date or a date and time, then in UTC.
 func parseTime(s string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
+	t, err := statement.ParseTime(s)
+	if err != nil {
+		return t, usagef("%v", err)
 	}
-	return time.Time{}, usagef("%q is not a time such as 2026-01-31, 2026-01-31T12:00:00 or 2026-01-31T12:00:00Z", s)
-}
-
-// parseAt reads the time travel clause of a table in SQL: "VERSION => 3", "TIMESTAMP => '2026-01-31'".
-func parseAt(clause string) (*txlog.Version, *time.Time, error) {
-	kind, value, ok := strings.Cut(clause, "=>")
-	value = strings.Trim(strings.TrimSpace(value), "'")
-	if ok {
-		switch strings.ToUpper(strings.TrimSpace(kind)) {
-		case "VERSION":
-			v, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || v < 0 {
-				return nil, nil, fmt.Errorf("AT (%s): %q is not a version", clause, value)
-			}
-			version := txlog.Version(v)
-			return &version, nil, nil
-		case "TIMESTAMP":
-			t, err := parseTime(value)
-			if err != nil {
-				return nil, nil, fmt.Errorf("AT (%s): %w", clause, err)
-			}
-			return nil, &t, nil
-		}
-	}
-	return nil, nil, fmt.Errorf("AT (%s): write VERSION => 3 or TIMESTAMP => '2026-01-31T00:00:00Z'", clause)
+	return t, nil
 }
 
 // fileFormat tells the format of a data file by its name: csv, json, ndjson, parquet, or "" when the suffix says

@@ -19,6 +19,9 @@ func Of(word string, candidates []string, most int) []string {
 	}
 	var found []near
 	limit := max(2, min(len(word), wordMax)/3)
+	if len(word) <= 3 {
+		limit = 1 // every other short word is two letters away
+	}
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d <= limit {
 			found = append(found, near{c, d})

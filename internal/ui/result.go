@@ -24,14 +24,7 @@ func (t *Terminal) Changed(verb, name string, r *table.Result, dryRun bool) erro
 		return nil
 	}
 	t.Headline(verb, name, int64(r.VersionBefore), int64(r.VersionAfter), r.Milliseconds, dryRun)
-	rows := []string{"inserted " + Count(r.RowsInserted)}
-	if r.Operation == "MERGE" {
-		rows = []string{"updated " + Count(r.RowsUpdated), "inserted " + Count(r.RowsInserted), "deleted " + unknownBelowZero(r.RowsDeleted)}
-	} else if r.RowsDeleted != 0 {
-		rows = append(rows, "deleted "+unknownBelowZero(r.RowsDeleted))
-	}
-	rows = append(rows, "(source "+Count(r.RowsSource)+")")
-	t.Fact("rows", rows...)
+	t.Fact("rows", rowsOf(r)...)
 	var files []string
 	skipped := r.FilesSkippedPartition + r.FilesSkippedStats
 	if r.FilesScanned > 0 || skipped > 0 {
@@ -64,6 +57,23 @@ func (t *Terminal) Changed(verb, name string, r *table.Result, dryRun bool) erro
 		t.Fact("again", Clean(why))
 	}
 	return nil
+}
+
+// rowsOf says how many rows a write changed, of the kinds that it can change.
+func rowsOf(r *table.Result) []string {
+	source := "(source " + Count(r.RowsSource) + ")"
+	deleted := "deleted " + unknownBelowZero(r.RowsDeleted)
+	switch {
+	case r.Operation == "MERGE":
+		return []string{"updated " + Count(r.RowsUpdated), "inserted " + Count(r.RowsInserted), deleted, source}
+	case r.Operation == "UPDATE":
+		return []string{"updated " + Count(r.RowsUpdated)}
+	case r.Operation == "DELETE":
+		return []string{deleted}
+	case r.RowsDeleted != 0:
+		return []string{"inserted " + Count(r.RowsInserted), deleted, source}
+	}
+	return []string{"inserted " + Count(r.RowsInserted), source}
 }
 
 // Headline is the first line of what a write did.

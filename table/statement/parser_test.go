@@ -274,7 +274,7 @@ func TestRewrite(t *testing.T) {
 		"FROM table_changes('t', 1, 2, 3)":    "4 arguments",
 		"FROM table_changes(t, 1)":            "in quotes",
 		"FROM table_changes('t', -1)":         "neither a version nor a time",
-		"FROM table_changes('t', 3, 2)":       "comes after its last",
+		"FROM table_changes('t', 3, 2)":       "3 comes after 2",
 		"FROM table_changes('t', (1)":         "neither a version nor a time",
 		"FROM table_changes('t', (1":          "does not end",
 		"FROM table_changes('t, 1)":           "does not end",

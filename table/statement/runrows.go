@@ -31,9 +31,8 @@ func (s *Session) merge(ctx context.Context, st *Merge, out *Outcome) error {
 func (s *Session) source(ctx context.Context, src Source, target *txlog.Schema) (table.Query, error) {
 	sql := src.SQL
 	if sql == "" {
-		sql = "SELECT * FROM " + table.QuoteIdent(src.Name.Text)
-		if src.At != "" {
-			sql += " AT (" + src.At + ")"
+		if sql = src.Word(); src.At == "" {
+			sql = "SELECT * FROM " + table.QuoteIdent(sql)
 		}
 	}
 	r, err := Bind(ctx, s.Engine, s.Lake, sql)

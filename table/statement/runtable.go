@@ -25,7 +25,7 @@ func (s *Session) create(ctx context.Context, st *Create, out *Outcome) error {
 	existing, store, path, err := s.existing(ctx, st)
 	nowhere := errors.Is(err, objectstore.ErrNoBucket) // what a dry run must not make
 	switch {
-	case err != nil && (!nowhere || !s.DryRun || st.SQL != "" && !st.MustReplace):
+	case err != nil && (!nowhere || !s.DryRun):
 		return err
 	case existing != nil && r.IfNotExists:
 		v := existing.Snapshot().Version()
@@ -52,6 +52,14 @@ func (s *Session) create(ctx context.Context, st *Create, out *Outcome) error {
 	if s.DryRun && st.SQL == "" {
 		out.Change = &table.Result{Table: st.Target.Text, Operation: "CREATE TABLE", VersionBefore: -1, VersionAfter: -1, Milliseconds: elapsed()}
 		return nil
+	}
+	if nowhere {
+		if s.Scratch == nil {
+			return fmt.Errorf("%s: %w", st.Target.Text, objectstore.ErrNoBucket)
+		}
+		if store, path, err = s.Scratch(ctx); err != nil {
+			return err
+		}
 	}
 	if st.SQL == "" {
 		t, err := table.CreateTable(ctx, store, path, r, s.Options)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lakectl/lakectl/internal/clock"
+	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -25,6 +26,8 @@ type Session struct {
 	// Confirm is asked before files are deleted for good: DROP, and VACUUM. Its error ends the statement; nil lets
 	// everything pass.
 	Confirm func(what string) error
+	// Scratch is where a dry run stages the rows of a new table whose place does not exist yet; nil: nowhere.
+	Scratch func(ctx context.Context) (objectstore.Store, string, error)
 }
 
 // Outcome is what came of a statement. One of the fields behind DryRun is set.
@@ -82,7 +85,7 @@ func (s *Session) Run(ctx context.Context, st Statement) (*Outcome, error) {
 	out := &Outcome{Statement: st, DryRun: s.DryRun}
 	err := s.run(ctx, st, out)
 	if err != nil {
-		return nil, s.placed(ctx, st, err)
+		return nil, s.Placed(ctx, st, err)
 	}
 	return out, nil
 }
@@ -171,8 +174,8 @@ func (s *Session) since() func() int64 {
 	return func() int64 { return clock.Since(c, start).Milliseconds() }
 }
 
-// placed finds where in the script an error of the engine is.
-func (s *Session) placed(ctx context.Context, st Statement, err error) error {
+// Placed is err as a *SyntaxError where it is the engine's, about SQL whose place in the script can be found; else err.
+func (s *Session) Placed(ctx context.Context, st Statement, err error) error {
 	var wrong *table.SQLError
 	var syntax *SyntaxError
 	o := st.origin()

@@ -43,6 +43,17 @@ type Source struct {
 	At   string // how Name travels in time, as in table.TableRef
 }
 
+// Word is the source in one word of a command line: the query, or the name with its time travel as a query.
+func (s Source) Word() string {
+	switch {
+	case s.SQL != "":
+		return s.SQL
+	case s.At != "":
+		return "SELECT * FROM " + table.QuoteIdent(s.Name.Text) + " AT (" + s.At + ")"
+	}
+	return s.Name.Text
+}
+
 // Merge is MERGE INTO. Request holds everything but the source.
 type Merge struct {
 	located

@@ -127,6 +127,7 @@ func (p *parser) feedCall() feed {
 		version **txlog.Version
 		time    *time.Time
 	}{{&f.ends.From, &f.ends.FromTime}, {&f.ends.To, &f.ends.ToTime}}
+	var texts []string
 	for n, end := range ends {
 		if n == 1 && !p.is(",") {
 			break
@@ -143,6 +144,7 @@ func (p *parser) feedCall() feed {
 		if p.tokens[from].kind == tokenText {
 			text = unquoted(text)
 		}
+		texts = append(texts, text)
 		var err error
 		if *end.version, *end.time, err = ParseVersion(text); err != nil {
 			fail(text + " is neither a version nor a time")
@@ -157,7 +159,7 @@ func (p *parser) feedCall() feed {
 		}
 	}
 	if Backwards(f.ends) {
-		fail("its first version or time comes after its last")
+		fail(texts[0] + " comes after " + texts[1])
 	}
 	return f
 }
