@@ -132,7 +132,7 @@ func (l *Log) readParquetCheckpoint(ctx context.Context, object objectstore.Info
 	}
 	var opened openedPart
 	var source io.ReaderAt = &objectReader{ctx: ctx, store: l.store, key: object.Key, size: size}
-	if size <= checkpointInMemory {
+	if size <= l.inMemory {
 		b, info, err := l.readObject(ctx, object.Key, "checkpoint_bytes")
 		if err != nil {
 			return err

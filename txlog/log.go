@@ -22,6 +22,7 @@ type Log struct {
 	nothingDue atomic.Int64 // until when no clean-up is tried; milliseconds since 1970
 
 	statsAtOnce int64 // bytes of statistics that are read from a part of a checkpoint with everything else
+	inMemory    int64 // bytes up to which a part of a checkpoint is fetched with one request
 }
 
 // Options are what a Log needs besides its store. The zero value works.
@@ -53,7 +54,7 @@ func New(store objectstore.Store, root string, o Options) *Log {
 		o.EngineInfo = "lakectl"
 	}
 	o.Limits = o.Limits.Filled()
-	return &Log{store: store, root: strings.Trim(root, "/"), options: o, statsAtOnce: statsAtOnce}
+	return &Log{store: store, root: strings.Trim(root, "/"), options: o, statsAtOnce: statsAtOnce, inMemory: checkpointInMemory}
 }
 
 // Store is the store that holds the table.

@@ -307,7 +307,7 @@ func (r *forwardReader) close() {
 	}
 }
 
-// spanReader is a file of which one span and the end are there.
+// spanReader is a file of which one span and the end are there, and the mark that every Parquet file begins with.
 type spanReader struct {
 	size int64
 	tail []byte
@@ -320,7 +320,7 @@ func (r *spanReader) ReadAt(p []byte, at int64) (int, error) {
 	for _, s := range []struct {
 		at int64
 		b  []byte
-	}{{r.size - int64(len(r.tail)), r.tail}, {r.at, r.b}} {
+	}{{r.size - int64(len(r.tail)), r.tail}, {r.at, r.b}, {0, []byte("PAR1")}} {
 		if from := at - s.at; from >= 0 && from+int64(len(p)) <= int64(len(s.b)) {
 			return copy(p, s.b[from:]), nil
 		}

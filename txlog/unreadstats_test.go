@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lakectl/lakectl/internal/parquetio"
 	"github.com/lakectl/lakectl/objectstore"
 )
 
@@ -177,6 +178,47 @@ func TestUnreadStats(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUnreadStatsOfALargeCheckpoint: of an object whose end is not all of it, in several row groups, only spans are read.
+func TestUnreadStatsOfALargeCheckpoint(t *testing.T) {
+	for _, memory := range []int64{0, checkpointInMemory} {
+		l, _ := testLog(t)
+		s := createTable(t, l, "id bigint, name string", nil, map[string]string{"delta.checkpoint.writeStatsAsJson": "false"})
+		const files = 2*parquetio.DefaultRowGroupRows + 1000
+		build := newFilesBuilder(l, files)
+		for i := range files {
+			build.add(&Add{
+				Path: fmt.Sprintf("file-%d", i), Size: int64(i),
+				Stats: fmt.Sprintf(`{"numRecords":10,"minValues":{"id":%d,"name":"n%d"},"maxValues":{"id":%d,"name":"n%d"},"nullCount":{"id":0,"name":0}}`, i, i, i+9, i),
+			})
+		}
+		full := *s
+		full.live = newLiveFiles(build.build(), nil)
+		if err := l.Checkpoint(t.Context(), &full); err != nil {
+			t.Fatal(err)
+		}
+		counter := &getCounter{Store: l.store}
+		late := New(counter, l.root, l.options)
+		late.inMemory = memory
+		got := latest(t, late)
+		before := len(counter.gets)
+		at := func(op Op, n int64) *Predicate {
+			return &Predicate{Op: op, Column: []string{"id"}, Values: []Literal{{Kind: KindLong, Int: n}}}
+		}
+		plan, err := got.Prune(t.Context(), And(at(OpGe, files/2), at(OpLe, files/2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(plan.Kept) != 10 || plan.ByStats != files-10 || len(counter.gets) != before+1 {
+			t.Errorf("%d files are left of %d, after %d requests", len(plan.Kept), files, len(counter.gets)-before)
+		}
+		for _, i := range []int{0, parquetio.DefaultRowGroupRows - 1, parquetio.DefaultRowGroupRows, files - 1} {
+			if want := fmt.Sprintf(`{"numRecords":10,"minValues":{"id":%d,"name":"n%d"},"maxValues":{"id":%d,"name":"n%d"},"nullCount":{"id":0,"name":0}}`, i, i, i+9, i); got.Files().StatsText(i) != want {
+				t.Errorf("file %d has %s, want %s", i, got.Files().StatsText(i), want)
+			}
+		}
 	}
 }
 
