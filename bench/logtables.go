@@ -24,11 +24,14 @@ type logTables struct {
 }
 
 // The tables. bigTable and planTable are one commit each, after the one that made them; lightTable is the files of
-// bigTable in a checkpoint without statistics; manyTable has a commit for each file and no checkpoint.
+// bigTable in a checkpoint without statistics, fullTable in one with statistics as JSON and as a struct, and pickTable the
+// files of planTable in such a one; manyTable has a commit for each file and no checkpoint.
 const (
 	bigTable   = "big"
 	lightTable = "light"
+	fullTable  = "full"
 	planTable  = "plan"
+	pickTable  = "pick"
 	manyTable  = "many"
 )
 
@@ -47,14 +50,19 @@ func (d logTables) generate(ctx context.Context) error {
 	for _, t := range []struct {
 		name           string
 		commits, files int
-	}{{bigTable, 1, d.Adds}, {planTable, 1, d.Plan}, {manyTable, d.Commits, 1}, {lightTable, 1, d.Adds}} {
+	}{
+		{bigTable, 1, d.Adds}, {planTable, 1, d.Plan}, {manyTable, d.Commits, 1}, {lightTable, 1, d.Adds}, {fullTable, 1, d.Adds},
+		{pickTable, 1, d.Plan},
+	} {
 		fmt.Fprintf(os.Stderr, "writing the log of %s: %d commits of %d files\n", t.name, t.commits, t.files)
 		if err := d.write(t.name, t.commits, t.files); err != nil {
 			return fmt.Errorf("write the log of %s: %w", t.name, err)
 		}
 	}
-	if err := d.lighten(ctx); err != nil {
-		return fmt.Errorf("write the checkpoint of %s: %w", lightTable, err)
+	for _, table := range []string{lightTable, fullTable, pickTable} {
+		if err := d.checkpoint(ctx, table); err != nil {
+			return fmt.Errorf("write the checkpoint of %s: %w", table, err)
+		}
 	}
 	return os.WriteFile(done, nil, 0o644)
 }
@@ -163,13 +171,13 @@ func writeLines(path string, fill func(line func(txlog.Action) error) error) (er
 	return out.Flush()
 }
 
-// lighten writes the checkpoint of lightTable and takes the large commit away, so that nobody can read that instead.
-func (d logTables) lighten(ctx context.Context) error {
+// checkpoint writes the checkpoint of a table and takes the large commit away, so that nobody can read that instead.
+func (d logTables) checkpoint(ctx context.Context, table string) error {
 	store, err := file.Open(d.Dir)
 	if err != nil {
 		return err
 	}
-	l := txlog.New(store, lightTable, txlog.Options{Clock: clock.System()})
+	l := txlog.New(store, table, txlog.Options{Clock: clock.System()})
 	s, err := l.Latest(ctx)
 	if err == nil {
 		err = l.Checkpoint(ctx, s)
@@ -177,10 +185,10 @@ func (d logTables) lighten(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(d.commit(lightTable, 1)); err != nil {
+	if err := os.Remove(d.commit(table, 1)); err != nil {
 		return err
 	}
-	return writeLines(d.commit(lightTable, 2), func(line func(txlog.Action) error) error {
-		return line(&txlog.CommitInfo{Timestamp: 1_767_225_600_010, Operation: "OPTIMIZE", TxnID: uuid("light", 9)})
+	return writeLines(d.commit(table, 2), func(line func(txlog.Action) error) error {
+		return line(&txlog.CommitInfo{Timestamp: 1_767_225_600_010, Operation: "OPTIMIZE", TxnID: uuid(table, 9)})
 	})
 }
