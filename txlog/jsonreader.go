@@ -278,7 +278,10 @@ func (r *jsonReader) hex4() rune {
 }
 
 // number returns the digits of a number as they are written.
-func (r *jsonReader) number() string {
+func (r *jsonReader) number() string { return string(r.digits()) }
+
+// digits is number without a copy.
+func (r *jsonReader) digits() []byte {
 	r.space()
 	start := r.pos
 	for r.pos < len(r.b) {
@@ -293,9 +296,9 @@ func (r *jsonReader) number() string {
 	if len(s) == 0 || !validNumber(s) {
 		r.pos = start
 		r.fail("expected a number")
-		return ""
+		return nil
 	}
-	return string(s)
+	return s
 }
 
 // validNumber tells whether s follows the JSON grammar of numbers.
@@ -454,7 +457,7 @@ func (r *jsonReader) skip() {
 	case 0:
 		r.fail("value is missing")
 	default:
-		r.number()
+		r.digits()
 	}
 }
 

@@ -42,6 +42,7 @@ type resolvedColumn struct {
 	partition bool
 	file      int // what is known below is of this one
 	known     knowledge
+	bounds    [2]Literal // of known
 }
 
 const predicateDepthMax = 1000
@@ -129,7 +130,7 @@ func (j *judge) column(p *Predicate) (knowledge, bool) {
 	case c.partition:
 		return j.partitionValue(c.field)
 	case j.file == 0 || c.file != j.file: // most predicates ask for one column twice
-		c.file, c.known = j.file, j.fromStats(c.field, c.physical, c.nested)
+		c.file, c.known = j.file, j.fromStats(c)
 	}
 	return c.known, true
 }
@@ -194,7 +195,8 @@ func (j *judge) partitionValue(f *Field) (knowledge, bool) {
 	return k, true
 }
 
-func (j *judge) fromStats(f *Field, physical []string, nested bool) knowledge {
+func (j *judge) fromStats(c *resolvedColumn) knowledge {
+	f, physical := c.field, c.physical
 	k := knowledge{mayBeNull: true, mayHaveValue: true, kind: comparableKind(f.Type.Kind)}
 	k.mayBeNaN = k.kind == KindDouble
 	if j.stats == nil {
@@ -209,13 +211,13 @@ func (j *judge) fromStats(f *Field, physical []string, nested bool) knowledge {
 	if count, ok := j.stats.nulls(physical, j.hasDV); ok {
 		k.mayHaveValue = count != *j.stats.NumRecords
 		// Writers differ in whether a null struct counts as a null of its fields.
-		k.mayBeNull = count != 0 || nested
+		k.mayBeNull = count != 0 || c.nested
 	}
 	t := f.Type
 	if f.wasFloat() { // the text of a float may stand for its neighbours
 		t = &DataType{Kind: KindFloat}
 	}
-	k.low, k.high = j.stats.bounds(t, physical)
+	k.low, k.high = j.stats.bounds(t, physical, &c.bounds)
 	if k.low != nil && k.high != nil {
 		if c, ok := compareLiterals(*k.low, *k.high); ok && c > 0 {
 			k.low, k.high = nil, nil // nonsense

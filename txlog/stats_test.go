@@ -122,7 +122,7 @@ func TestWideDecimalBoundOfDeltaRsKeepsTheRow(t *testing.T) {
 		{"narrow", "1234567.89", "1234567.89", narrow, true},
 	} {
 		st := &Stats{Min: map[string]any{"c": json.Number(tc.bound)}, Max: map[string]any{"c": json.Number(tc.bound)}}
-		low, high := st.bounds(tc.t, []string{"c"})
+		low, high := st.bounds(tc.t, []string{"c"}, new([2]Literal))
 		value, _ := new(big.Rat).SetString(tc.value)
 		if low != nil && low.Rat.Cmp(value) > 0 || high != nil && high.Rat.Cmp(value) < 0 {
 			t.Errorf("%s: %s is outside the bounds %s and %s", tc.name, value.FloatString(10), low.Rat.FloatString(10), high.Rat.FloatString(10))
