@@ -7,6 +7,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/ui"
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/table/statement"
 	"github.com/lakectl/lakectl/txlog"
 )
 
@@ -42,22 +43,19 @@ func explainOf(sql string) (rest string, analyze, ok bool) {
 
 // cutWord cuts a word off the begin of a statement, with the blanks and comments before it.
 func cutWord(sql, word string) (rest string, ok bool) {
-	i := 0
-	for i < len(sql) {
-		if strings.IndexByte(" \t\r\n", sql[i]) >= 0 {
-			i++
-			continue
-		}
-		end := quotedEnd(sql, i)
-		if end == i || sql[i] == '\'' || sql[i] == '"' {
+	at := 0
+	for i, p := range statement.Pieces(sql) {
+		text := strings.TrimLeft(p, " \t\r\n")
+		if comment := strings.HasPrefix(p, "--") || strings.HasPrefix(p, "/*"); i%2 == 0 && text != "" || i%2 == 1 && !comment {
+			at += len(p) - len(text)
 			break
 		}
-		i = end
+		at += len(p)
 	}
-	if i == len(sql) || !isWordAt(sql, i, word) {
+	if at == len(sql) || !isWordAt(sql, at, word) {
 		return sql, false
 	}
-	return sql[i+len(word):], true
+	return sql[at+len(word):], true
 }
 
 // explain prints what a SELECT would read, and its plan. With analyze it runs.

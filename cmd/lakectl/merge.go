@@ -169,7 +169,7 @@ func parenthesised(s string) (inner, rest string, ok bool) {
 		return "", "", false
 	}
 	depth, offset := 0, 0
-	for i, p := range sqlParts(s) {
+	for i, p := range statement.Pieces(s) {
 		for j := 0; i%2 == 0 && j < len(p); j++ {
 			switch p[j] {
 			case '(':

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/redact"
 	"github.com/lakectl/lakectl/internal/ui"
+	"github.com/lakectl/lakectl/table/statement"
 )
 
 // shell is the prompt of `lakectl query` on a terminal: it collects statements and runs one after the other. An error is
@@ -144,7 +145,7 @@ func (s *shell) prompt() string {
 	if s.typed == "" {
 		return promptNew
 	}
-	if sign := openSign(s.typed); sign != "" {
+	if sign := statement.OpenSign(s.typed); sign != "" {
 		return strings.Repeat(" ", len(promptMore)-len(sign)-2) + sign + "> "
 	}
 	return promptMore
@@ -152,7 +153,7 @@ func (s *shell) prompt() string {
 
 // enter takes a line, which is a command of the shell or the next piece of a statement, or a whole text.
 func (s *shell) enter(ctx context.Context, in input) {
-	if !in.file && openSign(s.typed) == "" {
+	if !in.file && statement.OpenSign(s.typed) == "" {
 		name, arg, ok := commandOf(in.text)
 		if ok && (s.typed == "" || strings.HasPrefix(strings.TrimSpace(in.text), `\`)) {
 			s.remember(in.text)

@@ -10,15 +10,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/table/statement"
 )
 
 // keywords that the shell completes, and functions that people use most. The engine knows more of both.
 func keywords() []string {
-	return strings.Fields(`ALL ALTER ANALYZE AND ANTI ARRAY AS ASC AT BETWEEN BY CASE CAST COLUMN CONSTRAINT CREATE CROSS CURRENT_DATE
-CURRENT_TIMESTAMP DATE DELETE DESC DESCRIBE DISTINCT DROP ELSE END EXCEPT EXCLUDE EXISTS EXPLAIN FALSE FIRST FROM FULL GROUP HAVING
-HISTORY IN INNER INSERT INTERSECT INTERVAL INTO IS JOIN LAST LEFT LIKE LIMIT MATCHED MERGE NOT NULL NULLS OF OFFSET ON OR ORDER OUTER OVER
-OVERWRITE PARTITION PARTITIONED PIVOT QUALIFY RENAME REPLACE RIGHT SELECT SEMI SET SHOW SOURCE TABLE TABLES TARGET THEN TIMESTAMP TO TRUE
-TRY_CAST UNION UNPIVOT UPDATE USING VALUES VERSION WHEN WHERE WINDOW WITH`)
+	return strings.Fields(`ADD ALL ALTER ANALYZE AND ANTI ARRAY AS ASC AT BETWEEN BY CASE CAST CHECK CLUSTER COLUMN COMMENT CONSTRAINT
+CREATE CROSS CURRENT_DATE CURRENT_TIMESTAMP DATE DEFAULT DELETE DESC DESCRIBE DETAIL DISTINCT DROP ELSE END
+EVOLUTION EXCEPT EXCLUDE EXISTS EXPLAIN FALSE FIRST FROM FULL GROUP HAVING HISTORY IF IN INNER INSERT
+INTERSECT INTERVAL INTO IS JOIN LAST LEFT LIKE LIMIT MATCHED MERGE NAME NOT NULL NULLS OF OFFSET ON OPTIMIZE
+OR ORDER OUTER OVER OVERWRITE PARTITION PARTITIONED PIVOT QUALIFY RENAME REPLACE RESTORE RETAIN RIGHT SCHEMA
+SELECT SEMI SET SHOW SOURCE TABLE TABLES TARGET TBLPROPERTIES THEN TIMESTAMP TO TRUE TRUNCATE TRY_CAST TYPE
+UNION UNPIVOT UPDATE USING VACUUM VALUES VERSION WHEN WHERE WINDOW WITH ZORDER`)
 }
 
 func functionNames() []string {
@@ -36,7 +39,7 @@ type catalog interface {
 // completeSQL offers words for the end of before, which is a whole statement up to the cursor; after is what follows
 // it. start is an offset in before.
 func completeSQL(before, after string, lake catalog) (start int, words []string) {
-	if sign := openSign(before); sign != "" {
+	if sign := statement.OpenSign(before); sign != "" {
 		at := strings.LastIndex(before, sign)
 		if sign == "'" && tablePlace(before[:at]) {
 			start, words = completePath(before[at+1:], strings.HasPrefix(after, "'"), dataFile)
@@ -129,7 +132,7 @@ type sqlToken string
 
 func sqlTokens(sql string) []sqlToken {
 	var out []sqlToken
-	for i, p := range sqlParts(sql) {
+	for i, p := range statement.Pieces(sql) {
 		if i%2 == 1 {
 			if !strings.HasPrefix(p, "--") && !strings.HasPrefix(p, "/*") {
 				out = append(out, sqlToken(p))
@@ -160,7 +163,7 @@ func (t sqlToken) is(words ...string) bool {
 func (t sqlToken) name() string {
 	r, _ := utf8.DecodeRuneInString(string(t))
 	switch {
-	case len(t) > 1 && (r == '\'' || r == '"') && t[len(t)-1] == t[0]:
+	case len(t) > 1 && strings.ContainsRune("'\"`", r) && t[len(t)-1] == t[0]:
 		return strings.ReplaceAll(string(t[1:len(t)-1]), string(t[:1])+string(t[:1]), string(t[:1]))
 	case inWord(r) && !slices.Contains(keywords(), strings.ToUpper(string(t))):
 		return string(t)
@@ -170,7 +173,7 @@ func (t sqlToken) name() string {
 
 // beforeTables are the words after which a table is named.
 func beforeTables() []string {
-	return []string{"FROM", "JOIN", "INTO", "UPDATE", "TABLE", "DESCRIBE", "HISTORY", "USING", "OVERWRITE"}
+	return []string{"FROM", "JOIN", "INTO", "UPDATE", "TABLE", "DESCRIBE", "HISTORY", "USING", "OVERWRITE", "OPTIMIZE", "VACUUM"}
 }
 
 // tablePlace tells whether a table is named where text ends.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lakectl/lakectl/internal/redact"
 	"github.com/lakectl/lakectl/internal/ui"
+	"github.com/lakectl/lakectl/table/statement"
 )
 
 // Bounds of the history.
@@ -171,7 +172,7 @@ func secretive(text string) bool {
 // oneLine writes a statement as one line that means the same; false where a quoted text holds a line break or another
 // control character.
 func oneLine(sql string) (string, bool) {
-	parts := sqlParts(sql)
+	parts := statement.Pieces(sql)
 	for i, p := range parts {
 		switch {
 		case i%2 == 0 || strings.HasPrefix(p, "/*"):

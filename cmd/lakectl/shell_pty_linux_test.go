@@ -387,6 +387,34 @@ func TestShellEditsAndIncludes(t *testing.T) {
 	x.leave(0)
 }
 
+// Every statement runs, and one that deletes asks first, through the same editor.
+func TestShellChangesTablesAndAsks(t *testing.T) {
+	for _, kind := range []string{"xterm", "dumb"} {
+		t.Run(kind, func(t *testing.T) {
+			dir := t.TempDir()
+			x := onTerminal(t, dir, []string{"TERM=" + kind}, "query")
+			x.expect(promptNew)
+			x.ask("CREATE TABLE './t' (id bigint, name string);", "version 0")
+			x.ask("INSERT INTO './t' VALUES (1, 'a'), (2, 'b'); UPDATE './t' SET name = 'c' WHERE id = 2;", "inserted 2", "updated 1")
+			x.ask("SELECT name FROM './t' ORDER BY id;", " a\n c\n")
+			for _, no := range []string{"n\r", "\r", "\x03"} {
+				x.press("DROP TABLE './t';\r")
+				x.expect("[y/N] ")
+				x.press(no)
+				x.expect("\n" + promptNew)
+			}
+			x.ask("SELECT count(*) AS still FROM './t';", "still\n     2\n")
+			x.press("DROP TABLE './t';\r")
+			x.expect("[y/N] ")
+			x.press("y\r")
+			x.expect("dropped ./t", "\n"+promptNew)
+			x.ask("SELECT count(*) FROM './t';", "is not a Delta table")
+			x.press("\x04")
+			x.leave(0)
+		})
+	}
+}
+
 // Without a terminal that can do more, lines are asked for as they come.
 func TestShellOnADumbTerminal(t *testing.T) {
 	x := onTerminal(t, t.TempDir(), []string{"TERM=dumb"}, "query")

@@ -39,16 +39,6 @@ func TestCutStatements(t *testing.T) {
 	}
 }
 
-func TestOpenSign(t *testing.T) {
-	for text, want := range map[string]string{
-		"": "", "a": "", "'a": "'", "'a'": "", "'a''": "'", "'a'''": "", `"a`: `"`, "/* a": "/*", "/*/": "/*", "/**/": "", "-- 'a": "", "-- a\n'": "'", "'--": "'",
-	} {
-		if got := openSign(text); got != want {
-			t.Errorf("openSign(%q) = %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestOneLine(t *testing.T) {
 	for sql, want := range map[string]string{
 		"SELECT 1":                         "SELECT 1",

@@ -1,57 +1,15 @@
 package main
 
-import "strings"
+import (
+	"strings"
 
-// sqlParts cuts SQL into pieces that are code and pieces that are quoted or comments, in turn, beginning with code.
-func sqlParts(sql string) []string {
-	var parts []string
-	start := 0
-	for i := 0; i < len(sql); {
-		end := quotedEnd(sql, i)
-		if end == i {
-			i++
-			continue
-		}
-		parts = append(parts, sql[start:i], sql[i:end])
-		start, i = end, end
-	}
-	return append(parts, sql[start:])
-}
-
-// quotedEnd returns where the quoted text or comment that begins at i ends; i when none begins there.
-func quotedEnd(sql string, i int) int {
-	rest := sql[i:]
-	switch {
-	case rest[0] == '\'' || rest[0] == '"':
-		for j := 1; j < len(rest); j++ {
-			if rest[j] != rest[0] {
-				continue
-			}
-			if j+1 < len(rest) && rest[j+1] == rest[0] { // a doubled quote stands for itself
-				j++
-				continue
-			}
-			return i + j + 1
-		}
-		return len(sql)
-	case strings.HasPrefix(rest, "--"):
-		if j := strings.IndexByte(rest, '\n'); j >= 0 {
-			return i + j
-		}
-		return len(sql)
-	case strings.HasPrefix(rest, "/*"):
-		if j := strings.Index(rest[2:], "*/"); j >= 0 {
-			return i + 2 + j + 2
-		}
-		return len(sql)
-	}
-	return i
-}
+	"github.com/lakectl/lakectl/table/statement"
+)
 
 // cutWhere divides "SET … WHERE condition" at its last WHERE outside quotes and parentheses.
 func cutWhere(s string) (head, condition string) {
 	depth, at := 0, -1
-	parts := sqlParts(s)
+	parts := statement.Pieces(s)
 	offset := 0
 	for i, p := range parts {
 		if i%2 == 0 {
@@ -90,7 +48,7 @@ func isWordAt(s string, i int, word string) bool {
 func splitCommas(s string) []string {
 	var out []string
 	depth, start, offset := 0, 0, 0
-	for i, p := range sqlParts(s) {
+	for i, p := range statement.Pieces(s) {
 		if i%2 == 0 {
 			for j := range len(p) {
 				switch c := p[j]; {
