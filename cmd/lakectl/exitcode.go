@@ -228,7 +228,10 @@ func syntaxProblem(e *statement.SyntaxError) ui.Problem {
 	p := ui.Problem{Code: exitUsage, Message: "the SQL is wrong", Why: e.Reason, Hint: e.Hint, Place: ui.PlaceAt(e.SQL, e.Offset)}
 	var sql *table.SQLError
 	if errors.As(e, &sql) {
-		p.Code, p.Hint = exitError, sqlHint(sql.Message)
+		p.Code = exitError
+		if p.Hint == "" {
+			p.Hint = sqlHint(sql.Message)
+		}
 	}
 	if p.Hint == "" {
 		p.Hint = "lakectl query --help"

@@ -124,10 +124,20 @@ func (a *app) script(ctx context.Context, sql string, f statementFlags) error {
 	if err != nil {
 		return err
 	}
+	engine, err := a.sqlEngine(ctx)
+	if err != nil {
+		return err
+	}
+	reader := &statement.Session{Engine: engine}
+	if err := reader.Check(ctx, all); err != nil {
+		return err
+	}
 	for i, st := range all {
 		a.subject = ""
 		if q, ok := st.(*statement.Select); ok {
-			err = a.placedQuery(ctx, q, a.query(ctx, q.SQL, f.zone))
+			if err = a.query(ctx, q.SQL, f.zone); err != nil {
+				err = reader.Placed(ctx, q, err)
+			}
 		} else {
 			err = a.runStatement(ctx, st, f, a.meta(txns, f.message))
 		}
@@ -139,18 +149,6 @@ func (a *app) script(ctx context.Context, sql string, f statementFlags) error {
 		}
 	}
 	return nil
-}
-
-// placedQuery says where an error in a query is.
-func (a *app) placedQuery(ctx context.Context, q *statement.Select, err error) error {
-	if err == nil {
-		return nil
-	}
-	engine, eerr := a.sqlEngine(ctx)
-	if eerr != nil {
-		return err
-	}
-	return (&statement.Session{Engine: engine}).Placed(ctx, q, err)
 }
 
 // runStatement runs one statement that is not a SELECT.
@@ -197,8 +195,8 @@ func (a *app) runStatement(ctx context.Context, st statement.Statement, f statem
 // emptied takes the folder that a failed create has made away again; "" is none.
 func emptied(made string, err *error) {
 	if made != "" && *err != nil { // only what is empty goes
-		_ = os.Remove(filepath.Join(made, file.TempFolder)) //nolint:gosec // the user named the folder
-		_ = os.Remove(made)                                 //nolint:gosec // the same
+		_ = os.Remove(filepath.Join(made, file.TempFolder))
+		_ = os.Remove(made)
 	}
 }
 
@@ -283,5 +281,5 @@ func removeEmpty(dir string) {
 			removeEmpty(filepath.Join(dir, e.Name()))
 		}
 	}
-	_ = os.Remove(dir) //nolint:gosec // a folder of the user's own table; what is not empty stays
+	_ = os.Remove(dir) // refuses what is not empty
 }

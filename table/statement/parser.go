@@ -44,7 +44,7 @@ func Parse(script string) ([]Statement, error) {
 			p.fail("unexpected " + p.seen())
 		}
 		if p.err == nil {
-			*s.origin() = located{script, p.pieces}
+			*s.origin() = located{script, p.pieces, p.hint}
 			out = append(out, s)
 		}
 		p.end = 0

@@ -59,6 +59,9 @@ type Outcome struct {
 // Errors: *SyntaxError before anything is run; those of Run; those of each.
 func (s *Session) Exec(ctx context.Context, script string, each func(*Outcome) error) error {
 	statements, err := Parse(script)
+	if err == nil {
+		err = s.Check(ctx, statements)
+	}
 	if err != nil {
 		return err
 	}
@@ -174,6 +177,50 @@ func (s *Session) since() func() int64 {
 	return func() int64 { return clock.Since(c, start).Milliseconds() }
 }
 
+// Check reads the expressions and queries of statements, so that a script which is no SQL is refused before any of it is
+// run. It looks nothing up.
+//
+// Errors: *SyntaxError.
+func (s *Session) Check(ctx context.Context, statements []Statement) error {
+	for _, st := range statements {
+		for _, p := range st.origin().pieces {
+			if q := (&parser{sql: p.text, tokens: scan(p.text)}); p.query && q.is("EXPLAIN") {
+				continue // it is for the caller
+			}
+			if err := s.syntax(ctx, st.origin(), p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// syntax reads a piece. What it reports has its place in the script.
+func (s *Session) syntax(ctx context.Context, o *located, p piece) error {
+	r, err := rewrite(p.text)
+	if err != nil {
+		var ours *SyntaxError
+		if errors.As(err, &ours) {
+			return &SyntaxError{SQL: o.script, Offset: p.offset + ours.Offset, Reason: ours.Reason, Hint: ours.Hint}
+		}
+		return err
+	}
+	before, after := "SELECT (", "\n)"
+	if p.query {
+		before, after = "", ""
+	}
+	_, err = s.Engine.Parse(ctx, table.Parse{SQL: before + r.sql + after})
+	var wrong *table.SQLError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	at := min(max(wrong.Offset-len(before), 0), len(p.text))
+	if r.sql != p.text { // the words of ours before the place are longer or shorter: the place is where its word is
+		at = max(0, findName(p.text, regexp.MustCompile(`near "(\w+)"`).FindStringSubmatch(wrong.Message)))
+	}
+	return &SyntaxError{SQL: o.script, Offset: p.offset + at, Reason: wrong.Message, Hint: o.hint, cause: err}
+}
+
 // Placed is err as a *SyntaxError where it is the engine's, about SQL whose place in the script can be found; else err.
 func (s *Session) Placed(ctx context.Context, st Statement, err error) error {
 	var wrong *table.SQLError
@@ -182,20 +229,8 @@ func (s *Session) Placed(ctx context.Context, st Statement, err error) error {
 	if !errors.As(err, &wrong) || wrong.Data || errors.As(err, &syntax) || ctx.Err() != nil {
 		return err
 	}
-	at := func(offset int) error {
-		return &SyntaxError{SQL: o.script, Offset: offset, Reason: wrong.Message, cause: err}
-	}
-	for _, p := range o.pieces {
-		before := "SELECT ("
-		sql := before + p.text + "\n)"
-		if p.query {
-			before, sql = "", p.text
-		}
-		_, perr := s.Engine.Parse(ctx, table.Parse{SQL: sql})
-		var here *table.SQLError
-		if errors.As(perr, &here) && here.Offset >= len(before) && here.Offset <= len(before)+len(p.text) {
-			return at(p.offset + here.Offset - len(before))
-		}
+	if serr := s.Check(ctx, []Statement{st}); serr != nil {
+		return serr
 	}
 	// It can be read, so it names something that is not there.
 	message, _, _ := strings.Cut(wrong.Message, "Did you mean")
@@ -208,7 +243,7 @@ func (s *Session) Placed(ctx context.Context, st Statement, err error) error {
 	}
 	for _, p := range o.pieces {
 		if offset := findName(p.text, name); offset >= 0 {
-			return at(p.offset + offset)
+			return &SyntaxError{SQL: o.script, Offset: p.offset + offset, Reason: wrong.Message, cause: err}
 		}
 	}
 	return err

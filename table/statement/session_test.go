@@ -177,6 +177,7 @@ func TestStatementErrors(t *testing.T) {
 		{"SELECT * FROM silver.oders", "", "did you mean silver.orders?", txlog.ErrNotATable},
 		{"SELECT *\nFROM silver.orders\nWHERE staus = 1", "staus", "staus", nil},
 		{"SELECT 1 FROM FROM x", "FROM x", "syntax error", nil},
+		{"SELECT 1, nosuch FROM silver.orders VERSION AS OF 0 x", "nosuch", "nosuch", nil},
 		{"INSERT INTO silver.orders VALUES (1)", "", "1 columns for the 2 columns id, status", table.ErrSchemaMismatch},
 		{"INSERT INTO silver.orders (id, statsu) VALUES (1, 'x')", "", `did you mean "status"`, table.ErrSchemaMismatch},
 		{"INSERT INTO silver.orders (id, ID) VALUES (1, 2)", "", "given twice", table.ErrInvalidRequest},
@@ -209,8 +210,11 @@ func TestStatementErrors(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	// A script is read whole before anything of it is run.
-	if _, err := d.run("DELETE FROM silver.orders; UPDATE"); err == nil {
-		t.Error("the script has an error")
+	for _, bad := range []string{"UPDATE", "SELECT 1 FROM FROM x", "UPDATE silver.orders SET id = 1 WERE id = 2", "SELECT * FROM silver.orders VERSION AS OF 1 WERE id"} {
+		var place *statement.SyntaxError
+		if _, err := d.run("DELETE FROM silver.orders; " + bad); !errors.As(err, &place) || place.Offset < 27 {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 	if _, err := d.run("SELECT 1; DELETE FROM silver.orders WHERE x"); err == nil || !strings.HasPrefix(err.Error(), "statement 2: ") {
 		t.Error(err)

@@ -12,6 +12,7 @@ type Statement interface{ origin() *located }
 type located struct {
 	script string
 	pieces []piece
+	hint   string // what such a statement looks like
 }
 
 func (l *located) origin() *located { return l }
