@@ -18,7 +18,7 @@ type room struct {
 
 // The rooms from the ground up. A package belongs to the longest name that fits it.
 var (
-	leaves   = []string{"internal/clock", "internal/config", "internal/invariant", "internal/limits", "internal/mutant", "internal/nearest", "internal/redact"}
+	leaves   = []string{"internal/clock", "internal/config", "internal/invariant", "internal/limits", "internal/mutant", "internal/nearest", "internal/redact", "internal/variant"}
 	stores   = []string{"objectstore", "objectstore/file", "objectstore/mem"}
 	suites   = []string{"internal/faultstore", "internal/lint", "internal/refmodel", "internal/robustness/", "internal/sim", "internal/tabletest", "deploy/minio/", "objectstore/storetest", "table/enginetest"}
 	programs = []string{"bench/", "tests/", "examples/"} // for developers: they start servers and build tables, too

@@ -18,6 +18,30 @@ type Footer struct {
 	Groups   int
 	Leaves   []Leaf // in the order of the file
 	FieldIDs bool   // some column, at any level, has an id
+	Nodes    []Node // the tree of columns without its root, each node before what is inside of it
+}
+
+// Node is a column of a file at any level: a leaf, or a group of others.
+type Node struct {
+	Name     string
+	FieldID  int64 // 0 means none
+	Repeated bool
+	Variant  bool // annotated as a variant
+	Leaf     bool
+	Next     int // index in Footer.Nodes of the first node that is not inside of it
+}
+
+// Children lists the indexes of the nodes directly inside of node i; of the columns of the file for -1.
+func (f *Footer) Children(i int) []int {
+	end := len(f.Nodes)
+	if i >= 0 {
+		end = f.Nodes[i].Next
+	}
+	var out []int
+	for at := i + 1; at < end; at = f.Nodes[at].Next {
+		out = append(out, at)
+	}
+	return out
 }
 
 // Leaf is a column that holds values.
@@ -33,6 +57,7 @@ type Leaf struct {
 	Millis   bool // annotated as a timestamp in milliseconds
 
 	repeated bool // at some level
+	variant  bool // a group with that annotation
 }
 
 // Physical is the form of the values of a leaf in the file.
@@ -136,6 +161,7 @@ const (
 	elementScale, elementPrecision, elementLogical        = 7, 8, 10
 	logicalDecimal, decimalScale, decimalPrecision        = 5, 1, 2
 	logicalTimestamp, timestampUnit, inMillis             = 8, 2, 1
+	logicalVariant                                        = 16
 	repetitionRepeated, convertedDecimal, convertedMillis = 2, 5, 9
 	groupColumns, groupRows                               = 1, 3
 	chunkFile, chunkMeta                                  = 1, 3
@@ -237,6 +263,7 @@ func (f *footerWalk) schema() {
 	type open struct {
 		children int64 // still to come
 		repeated bool
+		node     int // in Footer.Nodes
 	}
 	var root Leaf
 	var path []open
@@ -249,6 +276,7 @@ func (f *footerWalk) schema() {
 			}
 			parent := &path[len(path)-1]
 			parent.children--
+			f.out.Nodes = append(f.out.Nodes, Node{leaf.Name, leaf.FieldID, leaf.repeated, leaf.variant, !group, len(f.out.Nodes) + 1})
 			leaf.repeated = leaf.repeated || parent.repeated
 		}
 		if children < 0 || uint64(children) > n-i-1 {
@@ -260,7 +288,7 @@ func (f *footerWalk) schema() {
 		}
 		leaf.Root, leaf.RootID = root.Name, root.FieldID
 		if leaf.Depth = len(path); group || i == 0 {
-			path = append(path, open{children, leaf.repeated && i > 0})
+			path = append(path, open{children, leaf.repeated && i > 0, len(f.out.Nodes) - 1})
 		} else {
 			f.out.Leaves = append(f.out.Leaves, leaf)
 		}
@@ -268,6 +296,9 @@ func (f *footerWalk) schema() {
 			f.fail("columns nested deeper than %d", columnDepthMax)
 		}
 		for len(path) > 0 && path[len(path)-1].children == 0 {
+			if node := path[len(path)-1].node; node >= 0 {
+				f.out.Nodes[node].Next = len(f.out.Nodes)
+			}
 			path = path[:len(path)-1]
 		}
 	}
@@ -350,6 +381,9 @@ func (f *footerWalk) logical(leaf *Leaf, precision func()) {
 				}
 				return true
 			})
+		case id == logicalVariant && kind == thriftStruct:
+			leaf.variant = true
+			return false
 		case id == logicalTimestamp && kind == thriftStruct:
 			return inside(3, func(id int64, kind byte) bool {
 				return id == timestampUnit && kind == thriftStruct && inside(4, func(id int64, _ byte) bool {
