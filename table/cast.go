@@ -36,6 +36,9 @@ const (
 // engine casts. A nested value becomes JSON where the column is a string.
 func CastSQL(expr string, from, to *txlog.DataType, column string) string {
 	cast := castTo(expr, to)
+	if to.Uses(txlog.KindVariant) {
+		cast = castVariant(expr, from, to, 0)
+	}
 	if from != nil && from.Nested() && to.Kind == txlog.KindString {
 		return castTo("to_json("+expr+")", to)
 	}

@@ -91,6 +91,12 @@ type Relation struct {
 	Position bool
 	// RowIDs adds the columns that it names, after those of Position.
 	RowIDs *RowIDs
+	// PackedVariants gives values of type variant as files hold them, for Write.PackedVariants: rows that only move
+	// keep them byte for byte.
+	PackedVariants bool
+	// KeepVariants adds, after all others, a column for each one that is or has a variant: the same as PackedVariants
+	// would give it. See KeptColumn.
+	KeepVariants bool
 	// External reads files that belong to no table by their own schema.
 	External *External
 }
@@ -144,6 +150,8 @@ type Write struct {
 	Ordered        bool
 	TargetFileSize int64  // bytes, approximate; 0 is DefaultTargetFileSize
 	Codec          string // zstd when ""; names of delta.parquet.compression.codec
+	// PackedVariants takes values of type variant as relations with PackedVariants give them.
+	PackedVariants bool
 	Stats          txlog.StatsColumns
 }
 
@@ -161,8 +169,8 @@ type WrittenFile struct {
 	Stats     string            // Delta statistics, JSON (delta.md §7), keyed by physical names
 }
 
-// Rows streams the result of a SELECT. Values are nil, bool, int64 (all integers), float32, float64, string,
-// []byte, txlog.Decimal, txlog.Date, time.Time (UTC; a wall clock for timestamp_ntz), []any (array), []MapEntry,
+// Rows streams the result of a SELECT. Values are nil, bool, int64 (all integers), float32, float64, string (a variant
+// as JSON), []byte, txlog.Decimal, txlog.Date, time.Time (UTC; a wall clock for timestamp_ntz), []any (array), []MapEntry,
 // []any in field order (struct).
 type Rows struct {
 	Columns []txlog.Field

@@ -112,8 +112,9 @@ func (c *Change) writeFeed(ctx context.Context, eng Engine, images []RelationFil
 		return err
 	}
 	w.Prefix += changeDataFolder
-	w.NamePrefix, w.Schema, w.Stats = "cdc-", schema, txlog.StatsColumns{}
+	w.NamePrefix, w.Schema, w.Stats, w.PackedVariants = "cdc-", schema, txlog.StatsColumns{}, true
 	rel := c.shape.relation()
+	rel.PackedVariants = true
 	rel.Schema, rel.PartitionColumns, rel.Files = schema, append(slices.Clone(rel.PartitionColumns), ChangeTypeColumn), images
 	if c.feed, err = eng.Write(ctx, Query{
 		SQL:       "SELECT " + selectList(schema) + " FROM " + QuoteIdent(targetRelation),

@@ -174,7 +174,7 @@ func (r *merging) probe(cl mergeClause) string {
 func (r *merging) differs(cl mergeClause, columns []string) string {
 	parts := make([]string, len(columns))
 	for i, c := range columns {
-		parts[i] = qualified(r.TargetAlias, c) + " IS DISTINCT FROM " + cl.values[c]
+		parts[i] = changedSQL(qualified(r.TargetAlias, c), cl.values[c], typeOf(r.c.shape.schema.Fields, c))
 	}
 	return "(" + strings.Join(parts, " OR ") + ")"
 }
@@ -335,7 +335,7 @@ func (r *merging) readChanged(ctx context.Context) (found map[int]*roaring64.Bit
 // vectors are left out: rows of a match are live, and the join takes no others.
 func (r *merging) pairSQL(numbers []int) (Relation, string, error) {
 	rel := r.c.shape.relation()
-	rel.Position, rel.RowIDs = true, r.c.shape.rowIDs()
+	rel.Position, rel.RowIDs, rel.KeepVariants = true, r.c.shape.rowIDs(), true
 	values := make([]string, len(numbers))
 	for k, number := range numbers {
 		f, err := r.c.t.relationFile(r.c.base, r.files[number], r.c.shape.schema)

@@ -3,7 +3,6 @@ package table
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -56,6 +55,7 @@ func (r *merging) writeKind(ctx context.Context, kind []Do, rel Relation, pair s
 		schema = r.c.shape.moved()
 	}
 	news := r.rules.newRows(schema)
+	news.packed = true
 	inserts, err := r.insertsByClause(ctx)
 	if err != nil {
 		return err
@@ -152,12 +152,12 @@ func (r *merging) changing(found map[int]*roaring64.Bitmap) (Relation, string, e
 // image is the values that the new rows of a clause bring, those of hidden columns included. An update keeps what it does
 // not set, except what follows from other columns; an updated row keeps its id and is new in this version.
 func (r *merging) image(cl mergeClause, schema *txlog.Schema) map[string]string {
-	values, ids := maps.Clone(cl.values), r.c.shape.rowIDs()
+	values, ids := packedValues(cl.values, schema), r.c.shape.rowIDs()
 	for _, f := range schema.Fields {
 		_, set := values[f.Name]
 		follows := r.rules.computes(f.Name) || ids != nil && f.Name == ids.Version
 		if !set && !follows && cl.Do == DoUpdate {
-			values[f.Name] = qualified(r.TargetAlias, f.Name)
+			values[f.Name] = keptOf(r.TargetAlias, f)
 		}
 	}
 	return values

@@ -20,6 +20,7 @@ type newRows struct {
 	parts   []string
 	brought map[string]bool // generated columns that a part brings values of
 	numbers []int64         // rows that get a number, by identity column; allRows: every row
+	packed  bool            // values that are brought have their variants packed
 }
 
 // allRows stands for the rows of a part where nobody has counted them: then it is the only part.
@@ -54,6 +55,9 @@ func (n *newRows) add(values map[string]string, from string, inserted bool, coun
 			value = byDefault
 		default:
 			value = castTo("NULL", f.Type)
+		}
+		if n.packed && !brought && f.Type.Uses(txlog.KindVariant) {
+			value = PackVariants(value, f.Type, f.Type)
 		}
 		columns = append(columns, value+" AS "+QuoteIdent(f.Name))
 	}
@@ -139,7 +143,7 @@ func (n *newRows) checks() []rowRule {
 func (c *Change) stageNew(ctx context.Context, eng Engine, n *newRows, q Query) ([]WrittenFile, error) {
 	rows, checks := n.unchecked(), n.checks()
 	q.SQL = checkedRows(rows, checks)
-	files, err := c.stageAs(ctx, eng, q, n.schema)
+	files, err := c.stageAs(ctx, eng, q, n.schema, n.packed)
 	if err == nil {
 		c.addFresh(files)
 		if n.gives() {

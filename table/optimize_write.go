@@ -77,7 +77,7 @@ func (r *optimizing) rewrite(ctx context.Context, s *txlog.Snapshot, g planGroup
 	if err != nil {
 		return nil, err
 	}
-	rel.RowIDs = sh.rowIDs()
+	rel.RowIDs, rel.PackedVariants, w.PackedVariants = sh.rowIDs(), true, true
 	written, err := r.write(ctx, g, Query{Relations: map[string]Relation{"t": rel}}, w)
 	if err != nil {
 		return nil, err

@@ -17,12 +17,12 @@ const DefaultRewriteShare = 0.5
 
 // stageAs writes the rows of q into the table's folder. They have the columns of schema: those of the table, and hidden
 // ones.
-func (c *Change) stageAs(ctx context.Context, eng Engine, q Query, schema *txlog.Schema) ([]WrittenFile, error) {
+func (c *Change) stageAs(ctx context.Context, eng Engine, q Query, schema *txlog.Schema, packed bool) ([]WrittenFile, error) {
 	w, err := c.shape.write(c.t)
 	if err != nil {
 		return nil, err
 	}
-	w.Schema = schema
+	w.Schema, w.PackedVariants = schema, packed
 	files, err := eng.Write(ctx, q, w)
 	if err != nil {
 		return nil, valueErrorOf(err)
@@ -154,7 +154,7 @@ func (c *Change) rewrite(ctx context.Context, eng Engine, files []int, gone map[
 		return nil
 	}
 	rel, schema := c.shape.relation(), c.shape.moved()
-	rel.RowIDs = c.shape.rowIDs()
+	rel.RowIDs, rel.PackedVariants = c.shape.rowIDs(), true
 	rel.Files = make([]RelationFile, len(files))
 	for n, i := range files {
 		var err error
@@ -166,7 +166,7 @@ func (c *Change) rewrite(ctx context.Context, eng Engine, files []int, gone map[
 	written, err := c.stageAs(ctx, eng, Query{
 		SQL:       "SELECT " + selectList(schema) + " FROM " + QuoteIdent(targetRelation),
 		Relations: map[string]Relation{targetRelation: rel},
-	}, schema)
+	}, schema, true)
 	if err != nil {
 		return fmt.Errorf("rewrite files: %w", err)
 	}

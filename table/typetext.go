@@ -15,6 +15,8 @@ type TypeText struct {
 	Mapping txlog.ColumnMapping
 	// Plain writes timestamp as timestamp_ntz, which is how files without a zone mark hold it.
 	Plain bool
+	// Packed writes variant as data files hold it: its two parts as bytes.
+	Packed bool
 	// Void writes void, which has no values, as the type of a column that is always NULL. Else it is an error.
 	Void bool
 }
@@ -73,6 +75,11 @@ func (w TypeText) simple(t *txlog.DataType) string {
 			return "TIMESTAMP"
 		}
 		return "TIMESTAMPTZ"
+	case txlog.KindVariant:
+		if w.Packed {
+			return "STRUCT(metadata BLOB, \"value\" BLOB)"
+		}
+		return "VARIANT"
 	case txlog.KindVoid:
 		if w.Void {
 			return "INTEGER"

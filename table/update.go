@@ -181,7 +181,7 @@ func (x *updating) types(ctx context.Context) ([]txlog.Field, error) {
 func (x *updating) differs() string {
 	parts := make([]string, 0, len(x.values))
 	for _, name := range slices.Sorted(maps.Keys(x.values)) {
-		parts = append(parts, qualified(x.Alias, name)+" IS DISTINCT FROM "+x.values[name])
+		parts = append(parts, changedSQL(qualified(x.Alias, name), x.values[name], typeOf(x.c.shape.schema.Fields, name)))
 	}
 	return strings.Join(parts, " OR ")
 }
@@ -190,7 +190,7 @@ func (x *updating) differs() string {
 // a row keeps its id and is new in this version.
 func (x *updating) writeImages(ctx context.Context, found map[int]*roaring64.Bitmap) ([]WrittenFile, error) {
 	rel, schema := x.c.shape.relation(), x.c.shape.moved()
-	rel.RowIDs = x.c.shape.rowIDs()
+	rel.RowIDs, rel.KeepVariants = x.c.shape.rowIDs(), true
 	for _, i := range slices.Sorted(maps.Keys(found)) {
 		f, err := x.c.t.relationFile(x.c.base, i, x.c.shape.schema)
 		if err != nil {
@@ -199,16 +199,17 @@ func (x *updating) writeImages(ctx context.Context, found map[int]*roaring64.Bit
 		f.Only = found[i]
 		rel.Files = append(rel.Files, f)
 	}
-	values := maps.Clone(x.values)
+	values := packedValues(x.values, schema)
 	for _, f := range schema.Fields {
 		_, set := values[f.Name]
 		follows := x.rules.computes(f.Name) || rel.RowIDs != nil && f.Name == rel.RowIDs.Version
 		if !set && !follows {
-			values[f.Name] = qualified(x.Alias, f.Name)
+			values[f.Name] = keptOf(x.Alias, f)
 		}
 	}
 	w := condition{alias: x.Alias, zone: x.TimeZone, relations: x.Relations}
 	news := x.rules.newRows(schema)
+	news.packed = true
 	news.add(values, " FROM "+w.from(), false, allRows)
 	files, err := x.c.stageNew(ctx, x.eng, news, w.over(rel))
 	if err != nil {

@@ -140,13 +140,15 @@ func (r *optimizing) writeOrdered(ctx context.Context, g planGroup, q Query, w W
 		return nil, err
 	}
 	q.SQL = zOrderSQL(w.Schema, r.by, ", row_number() OVER () AS "+zOrderNumber)
-	sorted, err := r.eng.Write(ctx, q, Write{Schema: numbered, Ordered: true, Codec: scratchCodec})
+	sorted, err := r.eng.Write(ctx, q, Write{Schema: numbered, Ordered: true, Codec: scratchCodec, PackedVariants: true})
 	if err != nil {
 		return nil, err
 	}
 	s := &scratch{schema: numbered, files: sorted}
 	defer s.drop(ctx)
-	return r.cut(ctx, s.relation(), rows, max((rows+pieces-1)/pieces, zOrderRowsFloor), w)
+	rel := s.relation()
+	rel.PackedVariants = true
+	return r.cut(ctx, rel, rows, max((rows+pieces-1)/pieces, zOrderRowsFloor), w)
 }
 
 // cut writes numbered rows as files of each rows.

@@ -86,9 +86,8 @@ func TestDesignRefusesByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, d := range map[string]Design{
-		"noSuchFeature":    {Schema: schema, Asked: []string{"noSuchFeature"}},
-		"catalogManaged":   {Schema: schema, Asked: []string{FeatureCatalogManaged}},
-		"variantShredding": {Schema: schema, Properties: map[string]string{"delta.enableVariantShredding": "true"}},
+		"noSuchFeature":  {Schema: schema, Asked: []string{"noSuchFeature"}},
+		"catalogManaged": {Schema: schema, Asked: []string{FeatureCatalogManaged}},
 	} {
 		_, err := d.NewProtocol()
 		if !errors.Is(err, ErrUnsupportedFeature) || !strings.Contains(err.Error(), want) {

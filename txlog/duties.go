@@ -28,9 +28,6 @@ func activeRefusals(m *Metadata, schema *Schema) []string {
 			active(key, "our writes would leave that output stale: unset it first")
 		}
 	}
-	if schema.Uses(KindVariant) {
-		active(FeatureVariantType, "column of type variant")
-	}
 	slices.Sort(refused)
 	return slices.Compact(refused)
 }

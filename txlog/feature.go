@@ -26,6 +26,10 @@ const (
 	FeatureCatalogManaged      = "catalogManaged"
 )
 
+// previewVariantShredding is what Spark calls variant shredding where the property asks for it. It asks the same of
+// readers and writers as the final feature.
+const previewVariantShredding = "variantShredding-preview"
+
 // feature says what we can do with a table feature of the protocol ("Valid Feature Names in Table Features").
 type feature struct {
 	name        string
@@ -57,12 +61,11 @@ func featureNamed(name string) (f feature, known bool) {
 		name = FeatureTimestampNTZ
 		f = feature{readerWrite: true, read: true, write: true}
 	case FeatureDeletionVectors, FeatureTimestampNTZ, FeatureV2Checkpoint, FeatureTypeWidening, FeatureVacuumProtocolCheck,
-		FeatureVariantType:
+		FeatureVariantType, FeatureVariantShredding, previewVariantShredding:
 		f = feature{readerWrite: true, read: true, write: true}
-	case "typeWidening-preview":
+	case "typeWidening-preview", "variantType-preview":
 		f = feature{readerWrite: true, read: true}
-	case FeatureVariantShredding, FeatureCatalogManaged, "catalogOwned-preview", "variantType-preview", "variantShredding-preview",
-		"timestampNanos", "geospatial", "geospatial-dev", "adaptiveMetadata-preview", "redirectReaderWriter-preview":
+	case FeatureCatalogManaged, "catalogOwned-preview", "timestampNanos", "geospatial", "geospatial-dev", "adaptiveMetadata-preview", "redirectReaderWriter-preview":
 		f = feature{readerWrite: true}
 	default:
 		return feature{name: name}, false

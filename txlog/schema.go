@@ -263,22 +263,23 @@ func (t *DataType) unknown() *DataType {
 // Uses tells whether a column, at any depth, has the kind.
 func (s *Schema) Uses(k Kind) bool {
 	for _, f := range s.Fields {
-		if f.Type.uses(k) {
+		if f.Type.Uses(k) {
 			return true
 		}
 	}
 	return false
 }
 
-func (t *DataType) uses(k Kind) bool {
+// Uses tells whether the type, or one inside of it, has the kind.
+func (t *DataType) Uses(k Kind) bool {
 	if t.Kind == k {
 		return true
 	}
 	switch t.Kind {
 	case KindArray:
-		return t.Element.uses(k)
+		return t.Element.Uses(k)
 	case KindMap:
-		return t.Key.uses(k) || t.Value.uses(k)
+		return t.Key.Uses(k) || t.Value.Uses(k)
 	case KindStruct:
 		return (&Schema{Fields: t.Fields}).Uses(k)
 	}

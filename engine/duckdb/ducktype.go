@@ -18,6 +18,7 @@ type duckType struct {
 	names        []string      // STRUCT fields, ENUM values
 	children     []*duckType
 	json         bool
+	variant      bool // a VARCHAR that shows a value of type VARIANT as JSON
 }
 
 // newDuckType copies t; the caller still owns it.
@@ -58,6 +59,8 @@ func (d *duckType) delta() (t *txlog.DataType, advice string, ok bool) {
 		return &txlog.DataType{Kind: k, Name: name}, "", true
 	}
 	switch d.id {
+	case bindings.TypeVariant:
+		return simple(txlog.KindVariant, "variant")
 	case bindings.TypeBoolean:
 		return simple(txlog.KindBoolean, "boolean")
 	case bindings.TypeTinyInt:
@@ -73,6 +76,9 @@ func (d *duckType) delta() (t *txlog.DataType, advice string, ok bool) {
 	case bindings.TypeDouble:
 		return simple(txlog.KindDouble, "double")
 	case bindings.TypeVarchar, bindings.TypeEnum:
+		if d.variant {
+			return simple(txlog.KindVariant, "variant")
+		}
 		return simple(txlog.KindString, "string")
 	case bindings.TypeBlob:
 		return simple(txlog.KindBinary, "binary")

@@ -35,7 +35,11 @@ func (s *session) externalSQL(ctx context.Context, rel table.Relation, paths []s
 		return "", err
 	}
 	if x.Format == "parquet" {
-		if _, err := s.footers(ctx, paths); err != nil {
+		footers, err := s.footers(ctx, paths)
+		if err != nil {
+			return "", err
+		}
+		if err := s.checkVariants(ctx, paths, footers); err != nil {
 			return "", err
 		}
 	}

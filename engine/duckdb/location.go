@@ -20,15 +20,17 @@ import (
 const fetchParallel = 8
 
 // locate finds each file of a relation on this machine, in place or in the cache, and keeps it there until the session
-// closes. Files of tables in the cache have holes until they are filled; files outside tables have none.
+// closes. Files of tables in the cache have holes until they are filled; files outside tables, and those with variants,
+// whose values are checked before anything is planned, have none.
 func (s *session) locate(ctx context.Context, rel table.Relation) ([]string, error) {
 	paths := make([]string, len(rel.Files))
 	var mu sync.Mutex // guards s.names, s.sparse and s.release; a leaf lock
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetchParallel)
+	whole := rel.External != nil || holdsVariants(rel)
 	for i, f := range rel.Files {
 		group.Go(func() error {
-			p, err := s.engine.place(ctx, f, rel.External != nil)
+			p, err := s.engine.place(ctx, f, whole)
 			if err != nil {
 				return err
 			}

@@ -59,7 +59,7 @@ func (c *copier) plan(ctx context.Context) error {
 		if err := c.extraFields(types[i], f.Type, f.Name); err != nil {
 			return err
 		}
-		item, err := c.column(i, f)
+		item, err := c.column(i, types[i], f)
 		if err != nil {
 			return fmt.Errorf("column %s: %w", f.Name, err)
 		}
@@ -130,7 +130,7 @@ func (c *copier) extraFields(d *duckType, t *txlog.DataType, path string) error 
 }
 
 // column is the SELECT item of one column of the files; "" for a void column, which no file has.
-func (c *copier) column(i int, f txlog.Field) (string, error) {
+func (c *copier) column(i int, types *duckType, f txlog.Field) (string, error) {
 	alias := "c" + strconv.Itoa(i)
 	if f.Type.Kind == txlog.KindVoid {
 		c.conditions = append(c.conditions, "("+alias+" IS NULL OR CAST(error("+
@@ -146,6 +146,12 @@ func (c *copier) column(i int, f txlog.Field) (string, error) {
 		return "", err
 	}
 	expr := "CAST(" + alias + " AS " + sql + ")"
+	if stored.Uses(txlog.KindVariant) {
+		from, _, _ := types.delta() // nil: the engine casts as it can
+		if expr = alias; !c.write.PackedVariants {
+			expr = table.PackVariants(alias, from, stored)
+		}
+	}
 	bad := nullsIn(expr, stored, 0)
 	if !f.Nullable && nestedKind(stored) { // of other columns the statistics tell
 		bad = strings.TrimPrefix(bad+" OR "+expr+" IS NULL", " OR ")

@@ -208,6 +208,9 @@ func (b *bound) admit(ctx context.Context, places []*place, folder string) error
 			}
 			return err
 		}
+		if err := s.plainVariants(ctx, p.relation, p.paths); err != nil {
+			return err
+		}
 	}
 	if folder == "" && len(s.names) <= linksMax && s.link() == nil {
 		return nil
@@ -270,7 +273,11 @@ func (b *bound) query(ctx context.Context) (*table.Rows, error) {
 		if p, err = b.castable(ctx, types); err != nil {
 			return nil, err
 		}
+		was := types
 		_, types = p.columns()
+		for i, t := range types {
+			t.showsVariants(was[i])
+		}
 	}
 	var r *result
 	rows := &table.Rows{Close: func() error {
@@ -319,7 +326,7 @@ func (b *bound) castable(ctx context.Context, types []*duckType) (*prepared, err
 		alias := "c" + strconv.Itoa(i)
 		aliases = append(aliases, alias)
 		if !t.direct() {
-			alias = "CAST(" + alias + " AS " + t.near() + ")"
+			alias = t.nearSQL(alias, 0)
 		}
 		items = append(items, alias)
 	}
@@ -363,11 +370,10 @@ func (d *duckType) direct() bool {
 	switch d.id {
 	case bindings.TypeHugeInt, bindings.TypeUBigInt:
 		return true
-	}
-	_, _, ok := d.delta()
-	if d.id == bindings.TypeSQLNull {
+	case bindings.TypeSQLNull, bindings.TypeVariant:
 		return false
 	}
+	_, _, ok := d.delta()
 	return ok && !slices.ContainsFunc(d.children, func(c *duckType) bool { return !c.direct() })
 }
 

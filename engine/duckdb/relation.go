@@ -348,7 +348,7 @@ func (r *reader) source(g group) (string, error) {
 
 // entry says where read_parquet finds a column, what it calls it and what type it has.
 func (r *reader) entry(g group, key string, number int, f txlog.Field) (string, error) {
-	text := table.TypeText{Mapping: r.relation.Mapping, Plain: g.legacy, Void: true}
+	text := table.TypeText{Mapping: r.relation.Mapping, Plain: g.legacy, Packed: true, Void: true}
 	sql, err := text.SQL(f.Type)
 	if err != nil {
 		return "", fmt.Errorf("column %s: %w", f.Name, err)
@@ -371,7 +371,7 @@ func (r *reader) parquet(g group, entries []string) string {
 
 // items are the output columns, in the order of the schema.
 func (r *reader) items(g group) ([]string, error) {
-	var items []string
+	var items, kept []string
 	read := 0
 	for _, f := range r.relation.Schema.Fields {
 		var sql string
@@ -391,7 +391,7 @@ func (r *reader) items(g group) ([]string, error) {
 			// An error only where the column is used.
 			sql = "CAST(error(" + table.QuoteString(fmt.Sprintf("column %s: %v", f.Name, bad)) + ") AS VARCHAR)"
 		default:
-			shape := rename{from: r.relation.Mapping, legacy: g.legacy}
+			shape := rename{from: r.relation.Mapping, legacy: g.legacy, unpack: !r.relation.PackedVariants}
 			var err error
 			if sql, err = r.item(g, read, f); err != nil {
 				return nil, err
@@ -402,6 +402,10 @@ func (r *reader) items(g group) ([]string, error) {
 			}
 			if g.converted != nil && g.converted[read] {
 				sql = opaque(sql)
+			}
+			if r.keeps(f) {
+				packed := rename{from: r.relation.Mapping, legacy: g.legacy}
+				kept = append(kept, packed.apply(sql, f.Type, 0)+" AS "+table.QuoteIdent(table.KeptColumn(f.Name)))
 			}
 			sql = shape.apply(sql, f.Type, 0)
 			read++
@@ -428,7 +432,12 @@ func (r *reader) items(g group) ([]string, error) {
 		items = append(items, fmt.Sprintf("COALESCE(%s, %s + r.file_row_number) AS %s", id, r.constantItem(g, constant), table.QuoteIdent(ids.ID)),
 			fmt.Sprintf("COALESCE(%s, %s) AS %s", version, r.constantItem(g, constant+1), table.QuoteIdent(ids.Version)))
 	}
-	return items, nil
+	return append(items, kept...), nil
+}
+
+// keeps tells whether there is another column with the values of f as files hold them.
+func (r *reader) keeps(f txlog.Field) bool {
+	return r.relation.KeepVariants && f.Type.Uses(txlog.KindVariant) && unreadable(f.Type) == nil
 }
 
 // item is a column of read_parquet, or an error for one that may not be read: it comes only where the column is used.
@@ -519,7 +528,7 @@ func (r *reader) rowTable(ctx context.Context, number int, g group) (string, err
 func (r *reader) nothing() (string, error) {
 	var items []string
 	for _, f := range r.relation.Schema.Fields {
-		sql, err := typeSQL(f.Type)
+		sql, err := table.TypeText{Packed: r.relation.PackedVariants, Void: true}.SQL(f.Type)
 		if err != nil {
 			sql = "VARCHAR"
 		}
@@ -530,6 +539,11 @@ func (r *reader) nothing() (string, error) {
 	}
 	if ids := r.relation.RowIDs; ids != nil {
 		items = append(items, "CAST(NULL AS BIGINT) AS "+table.QuoteIdent(ids.ID), "CAST(NULL AS BIGINT) AS "+table.QuoteIdent(ids.Version))
+	}
+	for _, f := range r.relation.Schema.Fields {
+		if sql, err := (table.TypeText{Packed: true, Void: true}).SQL(f.Type); err == nil && r.keeps(f) {
+			items = append(items, "CAST(NULL AS "+sql+") AS "+table.QuoteIdent(table.KeptColumn(f.Name)))
+		}
 	}
 	if len(items) == 0 {
 		return "", fmt.Errorf("relation %s: no columns", r.name)

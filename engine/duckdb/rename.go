@@ -15,6 +15,7 @@ import (
 type rename struct {
 	from, to txlog.ColumnMapping // how the fields of the input and of the output are named
 	legacy   bool                // the input has TIMESTAMP where the type says timestamp: UTC
+	unpack   bool                // the input has variants as files hold them
 }
 
 // apply is the expression of the value sql of type t in its new shape. depth makes names of lambda parameters unique.
@@ -26,6 +27,8 @@ func (r rename) apply(sql string, t *txlog.DataType, depth int) string {
 	switch t.Kind {
 	case txlog.KindTimestamp:
 		return "timezone('UTC', " + sql + ")"
+	case txlog.KindVariant:
+		return unpackVariant(sql)
 	case txlog.KindStruct:
 		fields := make([]string, len(t.Fields))
 		for i, f := range t.Fields {
@@ -48,6 +51,8 @@ func (r rename) changes(t *txlog.DataType) bool {
 	switch t.Kind {
 	case txlog.KindTimestamp:
 		return r.legacy
+	case txlog.KindVariant:
+		return r.unpack
 	case txlog.KindArray:
 		return r.changes(t.Element)
 	case txlog.KindMap:

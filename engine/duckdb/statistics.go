@@ -109,7 +109,7 @@ func (c *copier) statistics(f staged) (string, error) {
 		}
 		name := field.PhysicalName(c.write.Mapping)
 		if !field.Nullable && !nestedKind(field.Type) {
-			if n, ok := nullCount(f.stats[table.QuotePath(name)]); ok && n > 0 {
+			if n, ok := nullCount(f.stats[statsPath(field.Type, name)]); ok && n > 0 {
 				return "", &table.ConstraintError{Kind: "not null", Column: field.Name}
 			}
 		}
@@ -136,7 +136,7 @@ func (c *copier) leaves(f staged, path []string, t *txlog.DataType, into *[]txlo
 	}
 	leaf := txlog.LeafStats{Path: path, Type: t, Exact: true}
 	if !nestedKind(t) { // DuckDB counts the NULLs of elements, not of the list
-		values := f.stats[table.QuotePath(path...)]
+		values := f.stats[statsPath(t, path...)]
 		if n, ok := nullCount(values); ok {
 			leaf.NullCount = &n
 		}
@@ -147,6 +147,14 @@ func (c *copier) leaves(f staged, path []string, t *txlog.DataType, into *[]txlo
 		}
 	}
 	*into = append(*into, leaf)
+}
+
+// statsPath is DuckDB's name of the leaf that tells about a column: of a variant the one that is there where it is.
+func statsPath(t *txlog.DataType, path ...string) string {
+	if t.Kind == txlog.KindVariant {
+		path = append(append([]string{}, path...), "metadata")
+	}
+	return table.QuotePath(path...)
 }
 
 func nullCount(values map[string]string) (int64, bool) {

@@ -42,6 +42,8 @@ func rawText(v any) string {
 		return Instant(v)
 	case WallClock:
 		return v.String()
+	case Variant:
+		return string(v)
 	case txlog.Date:
 		return day(v)
 	case fmt.Stringer: // txlog.Decimal
@@ -86,6 +88,9 @@ type WallClock time.Time
 // String prints the reading, with as many decimals as it needs.
 func (w WallClock) String() string { return moment(time.Time(w), "2006-01-02 15:04:05.999999") }
 
+// Variant is a value of type variant, as JSON.
+type Variant string
+
 func float(f float64, bits int) string {
 	switch {
 	case math.IsNaN(f):
@@ -101,13 +106,18 @@ func float(f float64, bits int) string {
 }
 
 // jsonValue turns a value into what encoding/json writes the way the documentation promises: decimals are numbers
-// with all their digits, timestamps RFC 3339, dates ISO, bytes base64, maps lists of {key, value}.
+// with all their digits, timestamps RFC 3339, dates ISO, bytes base64, maps lists of {key, value}, variants what they are.
 func jsonValue(v any) any {
 	switch v := v.(type) {
 	case txlog.Decimal:
 		return json.RawMessage(v.String())
 	case time.Time:
 		return moment(v, "2006-01-02T15:04:05.999999Z")
+	case Variant:
+		if json.Valid([]byte(v)) {
+			return json.RawMessage(v)
+		}
+		return string(v) // NaN and infinities, which JSON has not
 	case WallClock:
 		return moment(time.Time(v), "2006-01-02T15:04:05.999999")
 	case txlog.Date:
@@ -182,7 +192,7 @@ func (s Struct) String() string {
 }
 
 // Shaper gives the values of rows the form that their Delta types ask for: timestamp_ntz becomes a [WallClock],
-// structs carry their names.
+// structs carry their names, variants are [Variant].
 func Shaper(fields []txlog.Field) func(row []any) []any {
 	return func(row []any) []any {
 		out := make([]any, len(row))
@@ -198,6 +208,10 @@ func shape(t *txlog.DataType, v any) any {
 		return v
 	}
 	switch v := v.(type) {
+	case string:
+		if t.Kind == txlog.KindVariant {
+			return Variant(v)
+		}
 	case time.Time:
 		if t.Kind == txlog.KindTimestampNTZ {
 			return WallClock(v)

@@ -77,8 +77,7 @@ class Ours(Peer):
     def seen(self, answer):
         tree = json.loads(answer["schema"])
         shown = [sql_type(t) for t in answer["types"]]
-        # A variant is shown as JSON text.
-        stored = [canonical.type_text(f["type"]).replace("variant", "string") for f in tree["fields"]]
+        stored = [canonical.type_text(f["type"]) for f in tree["fields"]]
         if shown != stored:
             raise Refused(f"lakectl shows types {shown}, the schema has {stored}")
         return Seen(tree, answer.get("rows", []))
