@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lakectl/lakectl/internal/parquetio"
 	"github.com/lakectl/lakectl/table"
 	"github.com/lakectl/lakectl/txlog"
 )
@@ -82,9 +83,8 @@ func TestIcebergCompatibilityRefuses(t *testing.T) {
 		"no mapping":       {"id int", "delta.columnMapping.mode", "none", "column mapping"},
 		"deletion vectors": {"id int", "delta.enableDeletionVectors", "true", "deletion vectors"},
 		"both":             {"id int", "delta.enableIcebergCompatV1", "true", "icebergCompatV1"},
-		"a list":           {"id int, l array<int>", "owner", "me", "ids"},
 		"void":             {"id int, n void", "owner", "me", "void"},
-		"a map":            {"id int, m map<int,int>", "owner", "me", "ids"},
+		"variant":          {"id int, v variant", "owner", "me", "variant"},
 	} {
 		schema, err := txlog.ParseColumns(tc.columns)
 		if err != nil {
@@ -107,7 +107,105 @@ func TestIcebergCompatibilityRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.alter(tab, on)
-	if _, err := tab.Alter(t.Context(), l.eng, table.Alter{AddColumns: []table.AddColumn{{Column: "l", Type: typeOf(t, "array<int>")}}}); !errors.Is(err, txlog.ErrUnsupportedFeature) {
-		t.Errorf("a list is added: %v", err)
+	first := lakeIn(t, l.store)
+	first.path = "first"
+	old := first.create("id int", table.Create{Properties: map[string]string{
+		"delta.enableIcebergCompatV1": "true", "delta.columnMapping.mode": "name", "delta.enableDeletionVectors": "false",
+	}})
+	if _, err := old.Alter(t.Context(), l.eng, table.Alter{AddColumns: []table.AddColumn{{Column: "l", Type: typeOf(t, "array<int>")}}}); !errors.Is(err, txlog.ErrUnsupportedFeature) {
+		t.Errorf("a list is added to a table of the first version: %v", err)
+	}
+}
+
+// TestIcebergCompatibleListsAndMaps: elements, keys and values have ids of their own, in the schema and in every file,
+// whenever the column came.
+func TestIcebergCompatibleListsAndMaps(t *testing.T) {
+	const columns = "id int, l array<array<int>>, m map<string, struct<n: array<string>>>, p string"
+	for _, mode := range []string{"name", "id", "later"} {
+		t.Run(mode, func(t *testing.T) {
+			l := newLake(t)
+			properties := map[string]string{
+				"delta.enableIcebergCompatV2": "true", "delta.columnMapping.mode": mode, "delta.enableDeletionVectors": "false", "delta.enableChangeDataFeed": "true",
+			}
+			if mode == "later" {
+				delete(properties, "delta.enableIcebergCompatV2")
+				properties["delta.columnMapping.mode"] = "name"
+			}
+			tab := l.create(columns, table.Create{PartitionBy: []string{"p"}, Properties: properties})
+			if mode == "later" {
+				l.alter(tab, table.Alter{SetProperties: map[string]string{"delta.enableIcebergCompatV2": "true"}})
+			}
+			row := func(id string) table.Query {
+				return table.Query{SQL: "SELECT " + id + " AS id, [[" + id + "], NULL] AS l, MAP {'k': {'n': ['x']}} AS m, 'p' AS p"}
+			}
+			l.append(tab, row("1"))
+			l.append(tab, row("2"))
+			if _, err := tab.Merge(t.Context(), l.eng, table.Merge{
+				Source: row("2"), On: "t.id = s.id",
+				Clauses: []table.Clause{{When: table.Matched, Do: table.DoUpdate, Set: []table.Assignment{{Column: "l", Value: "[[9]]"}}}},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			l.alter(tab, table.Alter{AddColumns: []table.AddColumn{{Column: "more", Type: typeOf(t, "map<int, int>")}}})
+			l.append(tab, table.Query{SQL: "SELECT 3 AS id, NULL AS l, NULL AS m, 'p' AS p, MAP {1: 2} AS more"})
+			l.checkNestedIDs(tab)
+			if _, err := tab.Optimize(t.Context(), l.eng, table.Optimize{}); err != nil {
+				t.Fatal(err)
+			}
+			l.checkNestedIDs(tab)
+			want(t, l.rows(tab, "id", "l", "m['k'].n", "more"), "1 [[1] <nil>] [x] ∅", "2 [[9]] [x] ∅", "3 ∅ ∅ [{1 2}]")
+			// 4 columns and one added, 2 + 2 + 1 + 2 inside of them and the field n
+			if got, _ := tab.Snapshot().Property(txlog.MaxColumnIDKey); got != "13" {
+				t.Errorf("the highest id is %s", got)
+			}
+		})
+	}
+}
+
+// checkNestedIDs compares the ids of elements, keys and values of all files with the schema.
+func (l *lake) checkNestedIDs(tab *table.Table) {
+	l.t.Helper()
+	schema, err := tab.Schema()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	rel, _, err := tab.Relation(l.t.Context(), table.ScanOptions{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	compared := 0
+	for _, f := range rel.Files {
+		var inside func(c *parquetio.Column, typ *txlog.DataType, path string, ids map[string]int)
+		fields := func(columns []*parquetio.Column, of []txlog.Field) {
+			for _, field := range of {
+				i := slices.IndexFunc(columns, func(c *parquetio.Column) bool { return c.Name == field.PhysicalName(txlog.MappingName) })
+				if i >= 0 {
+					inside(columns[i], field.Type, columns[i].Name, field.NestedIDs())
+				}
+			}
+		}
+		below := func(c *parquetio.Column, typ *txlog.DataType, path string, ids map[string]int) {
+			compared++
+			if id := ids[path]; id == 0 || c.FieldID != id {
+				l.t.Errorf("%s: %s has id %d, want %d", f.Key, path, c.FieldID, id)
+			}
+			inside(c, typ, path, ids)
+		}
+		inside = func(c *parquetio.Column, typ *txlog.DataType, path string, ids map[string]int) {
+			switch typ.Kind {
+			case txlog.KindArray:
+				below(c.Element, typ.Element, path+".element", ids)
+			case txlog.KindMap:
+				below(c.Key, typ.Key, path+".key", ids)
+				below(c.Value, typ.Value, path+".value", ids)
+			case txlog.KindStruct:
+				fields(c.Fields, typ.Fields)
+			default:
+			}
+		}
+		fields(footer(l.t, f.Store, f.Key).Fields, schema.Fields)
+	}
+	if compared == 0 {
+		l.t.Error("nothing was compared")
 	}
 }

@@ -37,13 +37,17 @@ func (sh *shape) mapNewColumns(physical func(name string) string) error {
 	return nil
 }
 
-// mapColumns gives columns that lack them ids and physical names, under a mode that is on.
+// mapColumns gives columns that lack them ids and physical names, under a mode that is on, and ids to elements, keys and
+// values where Iceberg readers need them.
 func (sh *shape) mapColumns(mode txlog.ColumnMapping, physical func(name string) string) {
 	last, err := strconv.Atoi(sh.properties[txlog.MaxColumnIDKey])
 	if err != nil {
 		last = 0 // the ids of the schema tell
 	}
 	sh.schema, last = txlog.AssignMapping(sh.schema, last, physical)
+	if boolProperty(sh.properties, propIcebergV2) {
+		sh.schema, last = txlog.AssignNestedIDs(sh.schema, last)
+	}
 	sh.mapping = mode
 	sh.properties[propMappingMode], sh.properties[txlog.MaxColumnIDKey] = mode.String(), strconv.Itoa(last)
 }

@@ -72,7 +72,9 @@ func AssignMapping(s *Schema, last int, physical func(name string) string) (*Sch
 		if id, ok := f.FieldID(); ok {
 			last = max(last, id)
 		}
-		last = max(last, highestNestedID(f))
+		for _, id := range f.NestedIDs() {
+			last = max(last, id)
+		}
 	})
 	fields := mapFields(s.Fields, func(f Field) Field {
 		_, hasID := f.FieldID()
@@ -178,21 +180,6 @@ func bareField(f Field) Field {
 		delete(f.Metadata, key)
 	}
 	return f
-}
-
-// highestNestedID is the highest id of the elements, keys and values below f; 0 for none.
-func highestNestedID(f Field) int {
-	raw, has := f.Metadata[nestedIDsKey]
-	if !has {
-		return 0
-	}
-	highest := 0
-	r := newJSONReader(raw)
-	r.object(func(string) { highest = max(highest, int(r.int32())) })
-	if r.end() != nil {
-		return 0
-	}
-	return highest
 }
 
 // mapFields changes every field, an outer one before those inside of it.

@@ -29,6 +29,9 @@ func icebergRefusals(p *Protocol, m *Metadata, schema *Schema) []string {
 	refuse(schema.Uses(KindVariant), "column of type variant")
 	lists := schema.Uses(KindArray) || schema.Uses(KindMap)
 	refuse(first && lists, "column of type array or map")
-	refuse(second && lists, "elements, keys and values need ids, which are not written yet")
+	if second {
+		bad := nestedIDsMissing(schema)
+		refuse(bad != "", bad+" has no id of its own")
+	}
 	return refused
 }

@@ -359,7 +359,7 @@ func (c *copier) format() string {
 	return sql
 }
 
-// fieldIDs lists the ids of columns and of the fields of structs, by their names in files.
+// fieldIDs lists the ids of columns and of what is inside of them, by their names in files.
 func (c *copier) fieldIDs(fields []txlog.Field, top bool) string {
 	var entries []string
 	for _, f := range fields {
@@ -367,21 +367,31 @@ func (c *copier) fieldIDs(fields []txlog.Field, top bool) string {
 		if !ok || f.Type.Kind == txlog.KindVoid || (top && c.partitioned(f.Name) && !c.write.KeepPartitionColumns) {
 			continue
 		}
-		value := strconv.Itoa(id)
-		if inner := c.innerIDs(f.Type); inner != "" {
-			value = "{__duckdb_field_id: " + value + ", " + inner + "}"
-		}
-		entries = append(entries, table.QuoteIdent(f.PhysicalName(c.write.Mapping))+": "+value)
+		name := f.PhysicalName(c.write.Mapping)
+		entries = append(entries, idEntry(table.QuoteIdent(name), id, c.innerIDs(f.Type, name, f.NestedIDs())))
 	}
 	return strings.Join(entries, ", ")
 }
 
-// innerIDs lists the ids below a type; elements, keys and values have none of their own.
-func (c *copier) innerIDs(t *txlog.DataType) string {
+// idEntry is one entry of FIELD_IDS; id 0 is none.
+func idEntry(name string, id int, inner string) string {
+	switch {
+	case inner == "":
+		return name + ": " + strconv.Itoa(id)
+	case id == 0:
+		return name + ": {" + inner + "}"
+	}
+	return name + ": {__duckdb_field_id: " + strconv.Itoa(id) + ", " + inner + "}"
+}
+
+// innerIDs lists the ids below a type. path leads to it from the field around it, whose nested ids those are.
+func (c *copier) innerIDs(t *txlog.DataType, path string, nested map[string]int) string {
 	var entries []string
 	below := func(name string, t *txlog.DataType) {
-		if inner := c.innerIDs(t); inner != "" {
-			entries = append(entries, name+": {"+inner+"}")
+		path := path + "." + name
+		inner := c.innerIDs(t, path, nested)
+		if id, has := nested[path]; has || inner != "" {
+			entries = append(entries, idEntry(name, id, inner))
 		}
 	}
 	switch t.Kind {
