@@ -27,6 +27,7 @@ func TestVariantsThroughEveryOperation(t *testing.T) {
 		"tracked":    {"delta.enableRowTracking": "true"},
 		"no vectors": {"delta.enableDeletionVectors": "false"},
 		"shredding":  {"delta.enableVariantShredding": "true"},
+		"checkpoint": {"delta.checkpointInterval": "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLake(t)

@@ -205,7 +205,8 @@ func (j *judge) fromStats(c *resolvedColumn) knowledge {
 	if n := j.stats.NumRecords; n != nil && *n == 0 {
 		return knowledge{kind: k.kind}
 	}
-	if f.Type.Kind == KindStruct {
+	// A variant that is null is a value to writers and NULL to those who ask.
+	if f.Type.Kind == KindStruct || f.Type.Kind == KindVariant {
 		return k
 	}
 	if count, ok := j.stats.nulls(physical, j.hasDV); ok {

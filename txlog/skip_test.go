@@ -406,14 +406,14 @@ func printRow(row map[string]Literal, p *Predicate) string {
 }
 
 func TestMayMatch(t *testing.T) {
-	schema, err := ParseColumns("id bigint, name string, f double, part int, ts timestamp")
+	schema, err := ParseColumns("id bigint, name string, f double, part int, ts timestamp, v variant")
 	if err != nil {
 		t.Fatal(err)
 	}
 	num := func(n int64) []Literal { return []Literal{{Kind: KindLong, Int: n}} }
 	text := func(s string) []Literal { return []Literal{{Kind: KindString, String: s}} }
 	stats := `{"numRecords":10,"minValues":{"id":5,"name":"b","f":1.0,"ts":"2020-01-01T00:00:00.000-08:00"},` +
-		`"maxValues":{"id":9,"name":"d","f":2.0,"ts":"2020-01-01T00:00:01.000-08:00"},"nullCount":{"id":0,"name":10,"f":3}}`
+		`"maxValues":{"id":9,"name":"d","f":2.0,"ts":"2020-01-01T00:00:01.000-08:00"},"nullCount":{"id":0,"name":10,"f":3,"v":0}}`
 	for _, tc := range []struct {
 		name  string
 		p     *Predicate
@@ -432,6 +432,7 @@ func TestMayMatch(t *testing.T) {
 		{"unknown expression", &Predicate{Op: OpUnknown}, "1", stats, false, true},
 		{"text against number", &Predicate{Op: OpGt, Column: []string{"id"}, Values: text("9")}, "1", stats, false, true},
 		{"is null, none are", &Predicate{Op: OpIsNull, Column: []string{"id"}}, "1", stats, false, false},
+		{"is null, a variant may be", &Predicate{Op: OpIsNull, Column: []string{"v"}}, "1", stats, false, true},
 		{"is not null, all are", &Predicate{Op: OpIsNotNull, Column: []string{"name"}}, "1", stats, false, false},
 		{"compare, all null", &Predicate{Op: OpEq, Column: []string{"name"}, Values: text("c")}, "1", stats, false, false},
 		{"null count of deleted rows", &Predicate{Op: OpIsNull, Column: []string{"f"}}, "1", stats, true, true},
