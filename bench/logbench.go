@@ -61,7 +61,7 @@ func (b *bench) logs(ctx context.Context, d logTables, python string, minio bool
 		}
 		works = append(works, logWork{Name: "open " + count(d.Commits) + " commits, MinIO", Aim: "4 s", Work: "open", Table: manyTable, Store: address})
 	}
-	b.line("log\tlakectl s\tdelta-rs s\tratio\taim\tfiles\tlakectl peak MiB\tdelta-rs peak MiB\t\n")
+	b.line("log\tlakectl s\tdelta-rs s\tratio\taim\tlakectl CPU s\tdelta-rs CPU s\tfiles\tlakectl peak MiB\tdelta-rs peak MiB\t\n")
 	for _, w := range works {
 		if err := b.besideDeltaRS(ctx, w, python); err != nil {
 			return fmt.Errorf("%s: %w", w.Name, err)
@@ -104,7 +104,8 @@ func (b *bench) besideDeltaRS(ctx context.Context, w logWork, python string) err
 	if om.Count != pm.Count {
 		return fmt.Errorf("we count %d files, delta-rs %d", om.Count, pm.Count)
 	}
-	b.line("%s\t%.2f\t%.2f\t%.2f\t%s\t%d\t%d\t%d\t\n", w.Name, om.Seconds, pm.Seconds, om.Seconds/pm.Seconds, w.Aim, om.Count, om.RSS>>20, pm.RSS>>20)
+	b.line("%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f\t%.2f\t%d\t%d\t%d\t\n", w.Name, om.Seconds, pm.Seconds, om.Seconds/pm.Seconds, w.Aim, om.CPU, pm.CPU,
+		om.Count, om.RSS>>20, pm.RSS>>20)
 	return nil
 }
 
@@ -135,7 +136,15 @@ func measureLog(ctx context.Context, w logWork) error {
 	if strings.HasPrefix(w.Store, "s3://") { // as cmd opens it
 		store = objectstore.Retry(store, objectstore.Policy{}, clock.System(), clock.SystemRand())
 	}
-	start := time.Now()
+	start, used := time.Now(), 0.0
+	begin := func() (err error) {
+		start = time.Now()
+		used, err = processorSeconds()
+		return err
+	}
+	if err := begin(); err != nil {
+		return err
+	}
 	t, err := table.Open(ctx, store, w.Table)
 	if err != nil {
 		return err
@@ -146,7 +155,9 @@ func measureLog(ctx context.Context, w logWork) error {
 	case "plan", "openplan":
 		value := func(n int) []txlog.Literal { return []txlog.Literal{{Kind: txlog.KindLong, Int: int64(n)}} }
 		if w.Work == "plan" {
-			start = time.Now()
+			if err := begin(); err != nil {
+				return err
+			}
 		}
 		_, report, err := t.Relation(ctx, table.ScanOptions{Predicate: &txlog.Predicate{Op: txlog.OpAnd, Args: []*txlog.Predicate{
 			{Op: txlog.OpGe, Column: []string{"id"}, Values: value(w.Low)}, {Op: txlog.OpLe, Column: []string{"id"}, Values: value(w.High)},
@@ -156,13 +167,19 @@ func measureLog(ctx context.Context, w logWork) error {
 		}
 		files = report.Read
 	case "checkpoint":
-		start = time.Now()
+		if err := begin(); err != nil {
+			return err
+		}
 		if err := s.Log().Checkpoint(ctx, s); err != nil {
 			return err
 		}
 	}
 	seconds := time.Since(start).Seconds()
-	return reportFigure(figure{Seconds: seconds, Count: files})
+	now, err := processorSeconds()
+	if err != nil {
+		return err
+	}
+	return reportFigure(figure{Seconds: seconds, CPU: now - used, Count: files})
 }
 
 // uploads is how many objects are put side by side.

@@ -51,7 +51,11 @@ func (d logTables) generate(ctx context.Context) error {
 		name           string
 		commits, files int
 	}{
-		{bigTable, 1, d.Adds}, {planTable, 1, d.Plan}, {manyTable, d.Commits, 1}, {lightTable, 1, d.Adds}, {fullTable, 1, d.Adds},
+		{bigTable, 1, d.Adds},
+		{planTable, 1, d.Plan},
+		{manyTable, d.Commits, 1},
+		{lightTable, 1, d.Adds},
+		{fullTable, 1, d.Adds},
 		{pickTable, 1, d.Plan},
 	} {
 		fmt.Fprintf(os.Stderr, "writing the log of %s: %d commits of %d files\n", t.name, t.commits, t.files)

@@ -41,6 +41,7 @@ type settings struct {
 // figure is what a child prints.
 type figure struct {
 	Seconds float64 `json:"seconds"`
+	CPU     float64 `json:"cpu"`   // seconds of all processors in that time; only of logs
 	RSS     int64   `json:"rss"`   // bytes, peak, of the child
 	Count   int     `json:"count"` // what both sides must agree on
 	Note    string  `json:"note"`
@@ -249,6 +250,15 @@ func figureOf(cmd *exec.Cmd) (f figure, err error) {
 // report prints the figure of this child.
 func report(seconds float64, note string) error {
 	return reportFigure(figure{Seconds: seconds, Note: note})
+}
+
+// processorSeconds is what this process has used so far. It tells more than the clock where others keep the machine busy.
+func processorSeconds() (float64, error) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0, fmt.Errorf("read processor time: %w", err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds(), nil
 }
 
 func reportFigure(f figure) error {
