@@ -176,6 +176,7 @@ func TestStatementErrors(t *testing.T) {
 		{"DELETE FROM silver.order WHERE true", "", "did you mean silver.orders?", txlog.ErrNotATable},
 		{"SELECT * FROM silver.oders", "", "did you mean silver.orders?", txlog.ErrNotATable},
 		{"SELECT *\nFROM silver.orders\nWHERE staus = 1", "staus", "staus", nil},
+		{"SELECT id FROM silver.orders VERSION AS OF 1 WHERE idd = 3", "idd", "idd", nil},
 		{"SELECT 1 FROM FROM x", "FROM x", "syntax error", nil},
 		{"SELECT 1, nosuch FROM silver.orders VERSION AS OF 0 x", "nosuch", "nosuch", nil},
 		{"INSERT INTO silver.orders VALUES (1)", "", "1 columns for the 2 columns id, status", table.ErrSchemaMismatch},
