@@ -41,7 +41,7 @@ type settings struct {
 // figure is what a child prints.
 type figure struct {
 	Seconds float64 `json:"seconds"`
-	CPU     float64 `json:"cpu"`   // seconds of all processors in that time; only of logs
+	CPU     float64 `json:"cpu"`   // seconds of all processors in that time; of logs and merges
 	RSS     int64   `json:"rss"`   // bytes, peak, of the child
 	Count   int     `json:"count"` // what both sides must agree on
 	Note    string  `json:"note"`

@@ -149,7 +149,7 @@ func (m *mergeRun) measure(ctx context.Context, c mergeCase) error {
 				return fmt.Errorf("write a result: %w", err)
 			}
 			m.results = append(m.results, r)
-			fmt.Fprintf(os.Stderr, "%-50s %-8s %8.2f s %6d MiB  %s\n", c.title(), system, r.Figure.Seconds, r.Figure.RSS>>20, r.Figure.Note)
+			fmt.Fprintf(os.Stderr, "%-50s %-8s %8.2f s %8.2f s of processors %6d MiB  %s\n", c.title(), system, r.Figure.Seconds, r.Figure.CPU, r.Figure.RSS>>20, r.Figure.Note)
 		}
 	}
 	return m.same(c)
@@ -324,6 +324,10 @@ func measureMergeWork(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	worked, err := processorSeconds()
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	eng, err := duckdb.Open(duckdb.Options{MemoryBytes: s.Memory, Threads: s.Threads, TempDir: w.Dir})
 	if err != nil {
@@ -351,8 +355,14 @@ func measureMergeWork(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	return report(time.Since(start).Seconds(), fmt.Sprintf("updated %d, inserted %d, deleted %d; files scanned %d, matched %d of %d; vectors %d, added %d, removed %d, written %d KiB",
-		r.RowsUpdated, r.RowsInserted, r.RowsDeleted, r.FilesScanned, r.FilesMatched, r.FilesTotal, r.DeletionVectors, r.FilesAdded, r.FilesRemoved, r.BytesWritten>>10))
+	note := fmt.Sprintf("updated %d, inserted %d, deleted %d; files scanned %d, matched %d of %d; vectors %d, added %d, removed %d, written %d KiB",
+		r.RowsUpdated, r.RowsInserted, r.RowsDeleted, r.FilesScanned, r.FilesMatched, r.FilesTotal, r.DeletionVectors, r.FilesAdded, r.FilesRemoved, r.BytesWritten>>10)
+	seconds := time.Since(start).Seconds()
+	now, err := processorSeconds()
+	if err != nil {
+		return err
+	}
+	return reportFigure(figure{Seconds: seconds, CPU: now - worked, Note: note})
 }
 
 // measureSums reads a table whole; a scan does so twice, and the second time counts.

@@ -50,23 +50,27 @@ func (m *mergeRun) markdown() string {
 		if b.Len() > 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "| %s | lakectl s | delta-rs s | Spark s | delta-rs ÷ ours | Spark ÷ ours | lakectl peak MiB | delta-rs peak MiB | Spark peak MiB | scan after ÷ before |\n", t.title)
-		b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+		fmt.Fprintf(&b, "| %s | lakectl s | delta-rs s | Spark s | delta-rs ÷ ours | Spark ÷ ours | lakectl CPU s | delta-rs CPU s | Spark CPU s | lakectl peak MiB | delta-rs peak MiB | Spark peak MiB | scan after ÷ before |\n", t.title)
+		b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 		b.WriteString(lines.String())
 		if len(of) > 1 {
-			fmt.Fprintf(&b, "| **geometric mean** | | | | **%s** | **%s** | | | | |\n", mean(of, ratios.overDeltaRS), mean(of, ratios.overSpark))
+			fmt.Fprintf(&b, "| **geometric mean** | | | | **%s** | **%s** | | | | | | | |\n", mean(of, ratios.overDeltaRS), mean(of, ratios.overSpark))
 		}
 	}
-	fmt.Fprintf(&b, "\nGeometric mean over all cases: delta-rs takes %s times as long, Spark %s times; the smallest ratios are %s and %s.\n",
-		mean(all, ratios.overDeltaRS), mean(all, ratios.overSpark), least(all, ratios.overDeltaRS), least(all, ratios.overSpark))
+	fmt.Fprintf(&b, "\nGeometric mean over all cases: delta-rs takes %s times as long, Spark %s times; the smallest ratios are %s and %s. Of processor time\n"+
+		"they take %s and %s times as much.\n",
+		mean(all, ratios.overDeltaRS), mean(all, ratios.overSpark), least(all, ratios.overDeltaRS), least(all, ratios.overSpark),
+		mean(all, ratios.cpuDeltaRS), mean(all, ratios.cpuSpark))
 	return b.String()
 }
 
 // ratios are how many times as long the others take; 0 where they were not measured.
-type ratios struct{ deltaRS, spark float64 }
+type ratios struct{ deltaRS, spark, deltaRSCPU, sparkCPU float64 }
 
 func (r ratios) overDeltaRS() float64 { return r.deltaRS }
 func (r ratios) overSpark() float64   { return r.spark }
+func (r ratios) cpuDeltaRS() float64  { return r.deltaRSCPU }
+func (r ratios) cpuSpark() float64    { return r.sparkCPU }
 
 func (m *mergeRun) ratios(c mergeCase, out *strings.Builder) (ratios, bool) {
 	f := map[string]figure{}
@@ -91,10 +95,14 @@ func (m *mergeRun) ratios(c mergeCase, out *strings.Builder) (ratios, bool) {
 		return ratios{}, false
 	}
 	seconds := func(system string) string { return figureText(f[system].Seconds, "%.2f") }
+	cpu := func(system string) string { return figureText(f[system].CPU, "%.2f") }
 	peak := func(system string) string { return figureText(float64(f[system].RSS>>20), "%.0f") }
-	r := ratios{f[systemDeltaRS].Seconds / ours.Seconds, f[systemSpark].Seconds / ours.Seconds}
-	_, _ = fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, seconds(systemOurs), seconds(systemDeltaRS), seconds(systemSpark),
-		figureText(r.deltaRS, "%.1f"), figureText(r.spark, "%.1f"), peak(systemOurs), peak(systemDeltaRS), peak(systemSpark), scan)
+	r := ratios{
+		f[systemDeltaRS].Seconds / ours.Seconds, f[systemSpark].Seconds / ours.Seconds,
+		f[systemDeltaRS].CPU / ours.CPU, f[systemSpark].CPU / ours.CPU,
+	}
+	_, _ = fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Name, seconds(systemOurs), seconds(systemDeltaRS), seconds(systemSpark),
+		figureText(r.deltaRS, "%.1f"), figureText(r.spark, "%.1f"), cpu(systemOurs), cpu(systemDeltaRS), cpu(systemSpark), peak(systemOurs), peak(systemDeltaRS), peak(systemSpark), scan)
 	return r, true
 }
 

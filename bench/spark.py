@@ -35,11 +35,15 @@ def session(jars, folder):
     return builder.getOrCreate()
 
 
-class Memory:
-    """The peak of resident memory of the JVM."""
+class Process:
+    """What the JVM takes: its peak of resident memory, and processors."""
 
     def __init__(self, spark):
-        self.folder = f"/proc/{spark._jvm.java.lang.ProcessHandle.current().pid()}"
+        self.handle = spark._jvm.java.lang.ProcessHandle.current()
+        self.folder = f"/proc/{self.handle.pid()}"
+
+    def cpu(self):
+        return self.handle.info().totalCpuDuration().get().toMillis() / 1000
 
     def reset(self):
         with open(f"{self.folder}/clear_refs", "w") as f:
@@ -64,18 +68,19 @@ def statement(work):
 def main():
     jars, folder = sys.argv[1:]
     spark = session(jars, folder)
-    memory = Memory(spark)
+    process = Process(spark)
     for line in sys.stdin:
         work = json.loads(line)
-        memory.reset()
-        began = time.perf_counter()
+        process.reset()
+        began, worked = time.perf_counter(), process.cpu()
         if work["do"] == "merge":
             note = " ".join(f"{k} {v}" for k, v in spark.sql(statement(work)).collect()[0].asDict().items())
         else:
             spark.read.format("delta").load(work["table"]).createOrReplaceTempView("t")
             note = " ".join(str(v or 0) for v in spark.sql(work["sql"]).collect()[0])
         seconds = time.perf_counter() - began
-        print(json.dumps({"seconds": seconds, "rss": memory.peak(), "count": 0, "note": note}), flush=True)
+        cpu = process.cpu() - worked
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "rss": process.peak(), "count": 0, "note": note}), flush=True)
     spark.stop()
 
 

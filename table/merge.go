@@ -24,7 +24,8 @@ import (
 //     not counted as updated; Result.RowsUnchanged counts it. RewriteEqual turns that off.
 //   - Nothing changed: nothing is committed but what Meta carries.
 type Merge struct {
-	// Source gives the source rows. It runs once; its rows are kept until the change is prepared.
+	// Source gives the source rows. It runs once; its rows are kept until the change is prepared. A source that selects
+	// everything of one table, or of Parquet files, is read in place instead.
 	Source Query
 	// On is the condition of a match over the aliases of target and source. An equality of two plain columns in its
 	// top-level ANDs lets the merge skip files.
@@ -170,7 +171,7 @@ type merging struct {
 	eng Engine
 
 	fields  []txlog.Field             // columns of the source
-	source  *scratch                  // its rows, with sourceRowColumn
+	source  *mergeSource              // its rows
 	equal   []equality                // spelled as in target and source schema
 	clauses []mergeClause             // by the number that the match carries
 	rules   *rules                    // of the table as the merge leaves it
@@ -199,10 +200,10 @@ func (r *merging) run(ctx context.Context) error {
 	if err := r.resolve(ctx); err != nil {
 		return err
 	}
-	if err := r.keepSource(ctx); err != nil {
+	if err := r.openSource(ctx); err != nil {
 		return err
 	}
-	c.result.RowsSource = rowsOf(r.source.files)
+	c.result.RowsSource = r.source.rows
 	if c.result.RowsSource > 0 || r.has(NotMatchedBySource) {
 		if err := r.prune(ctx); err != nil {
 			return err
@@ -233,27 +234,9 @@ func (r *merging) close(ctx context.Context) {
 	r.changed.drop(ctx)
 }
 
-// keepSource runs the source once and numbers its rows.
-func (r *merging) keepSource(ctx context.Context) error {
-	fields := []txlog.Field{{Name: sourceRowColumn, Type: &txlog.DataType{Kind: txlog.KindLong, Name: "long"}, Nullable: true}}
-	for _, f := range r.fields {
-		fields = append(fields, txlog.Field{Name: f.Name, Type: f.Type, Nullable: true})
-	}
-	schema, err := txlog.NewSchema(fields...)
-	if err != nil {
-		return fmt.Errorf("%w: source: %w", ErrSchemaMismatch, err)
-	}
-	q := r.Source
-	q.SQL = "SELECT row_number() OVER () AS " + sourceRowColumn + ", s.* FROM " + subquery(q.SQL) + " AS s"
-	if r.source, err = keep(ctx, r.eng, q, schema); err != nil {
-		return fmt.Errorf("read the source: %w", err)
-	}
-	return nil
-}
-
 // relations names what the statements of a merge read.
 func (r *merging) relations(target *Relation) map[string]Relation {
-	out := map[string]Relation{sourceRelation: r.source.relation()}
+	out := map[string]Relation{sourceRelation: r.source.rel}
 	if target != nil {
 		out[targetRelation] = *target
 	}

@@ -114,16 +114,37 @@ func (r *merging) keyPredicates(ctx context.Context) ([]*txlog.Predicate, error)
 	out := make([]*txlog.Predicate, len(keys))
 	for i, e := range keys {
 		answer, t := row[3*i:3*i+3], types[3*i+1].Type
-		if list, _ := answer[0].([]any); len(list) > keysMax && inRanges(t.Kind) {
-			out[i], err = r.keyRanges(ctx, e, t)
-		} else {
-			out[i], err = keyPredicate(e, answer, t)
-		}
-		if err != nil {
+		if out[i], err = keyPredicate(e, answer, t); err != nil {
 			return nil, err
+		}
+		if list, _ := answer[0].([]any); len(list) > keysMax && inRanges(t.Kind) {
+			some, ok := literal(list[len(list)/2], t)
+			if helps, err := r.narrows(ctx, e, some, out[i]); err != nil || !ok || !helps {
+				if err != nil {
+					return nil, err
+				}
+				continue
+			}
+			if out[i], err = r.keyRanges(ctx, e, t); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, nil
+}
+
+// narrows tells whether ranges of a key can leave out more files than its least and greatest value: not where most of the
+// files may hold any one value, as in a table that is not ordered by it.
+func (r *merging) narrows(ctx context.Context, e equality, some txlog.Literal, all *txlog.Predicate) (bool, error) {
+	if some.Kind == txlog.KindVoid {
+		return true, nil
+	}
+	between, _, err := planScan(ctx, r.c.base, all)
+	if err != nil {
+		return false, err
+	}
+	one, _, err := planScan(ctx, r.c.base, &txlog.Predicate{Op: txlog.OpEq, Column: []string{e.target}, Values: []txlog.Literal{some}})
+	return len(one)*2 < len(between), err
 }
 
 // keySQL asks for the different values of a column of the source, up to one more than are listed, NULL included, and

@@ -126,7 +126,7 @@ func (r *merging) matchSQL() string {
 	var b strings.Builder
 	b.WriteString("SELECT CAST(" + t + "." + FileColumn + " AS BIGINT) AS " + matchFile)
 	b.WriteString(", " + t + "." + RowColumn + " AS " + matchRow)
-	b.WriteString(", " + s + "." + sourceRowColumn + " AS " + matchSource)
+	b.WriteString(", " + r.source.row(r.SourceAlias) + " AS " + matchSource)
 	b.WriteString(", CAST(CASE")
 	for i, cl := range r.clauses {
 		b.WriteString(" WHEN " + r.applies(cl) + " THEN " + metric(int64(i)))
@@ -144,7 +144,7 @@ func (r *merging) matchSQL() string {
 
 // applies is true for the rows of the join to which a clause applies if no earlier one does.
 func (r *merging) applies(cl mergeClause) string {
-	target, source := QuoteIdent(r.TargetAlias)+"."+RowColumn, QuoteIdent(r.SourceAlias)+"."+sourceRowColumn
+	target, source := qualified(r.TargetAlias, RowColumn), r.source.there(r.SourceAlias)
 	cond := target + " IS NOT NULL AND " + source + " IS NOT NULL"
 	switch cl.When {
 	case NotMatched:
@@ -356,7 +356,7 @@ func (r *merging) pairSQL(numbers []int) (Relation, string, error) {
 func (r *merging) sourceSQL(join string) string {
 	s := QuoteIdent(r.SourceAlias)
 	return " FROM " + matchRelation + " AS m" + join + QuoteIdent(sourceRelation) + " AS " + s +
-		" ON " + s + "." + sourceRowColumn + " = m." + matchSource
+		" ON " + r.source.row(r.SourceAlias) + " = m." + matchSource
 }
 
 // ambiguous names the keys of source rows that meet in one target row.

@@ -16,6 +16,7 @@ import (
 	"github.com/lakectl/lakectl/objectstore/file"
 	"github.com/lakectl/lakectl/objectstore/mem"
 	"github.com/lakectl/lakectl/table"
+	"github.com/lakectl/lakectl/txlog"
 )
 
 // oracle is a table in plain DuckDB that has the same done to it.
@@ -169,6 +170,35 @@ func oracleMerge(r *rand.Rand) (table.Merge, string) {
 	return m, text
 }
 
+// source is a query as it is, or its rows in files: of a table, or outside any.
+func (l *lake) source(r *rand.Rand, q table.Query) table.Query {
+	l.t.Helper()
+	form := r.IntN(4)
+	if form > 1 {
+		return q
+	}
+	schema, err := txlog.ParseColumns(oracleColumns)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	rel := table.Relation{Schema: schema}
+	for half := range 2 {
+		files, err := l.eng.Write(l.t.Context(), table.Query{SQL: fmt.Sprintf("SELECT * FROM (%s) WHERE coalesce(id, 0) %% 2 = %d", q.SQL, half)}, table.Write{
+			Store: l.store, Prefix: "landing/", Schema: schema,
+		})
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		for _, f := range files {
+			rel.Files = append(rel.Files, table.RelationFile{Store: l.store, Key: f.Key, Size: f.Size})
+		}
+	}
+	if form == 1 && len(rel.Files) > 0 {
+		rel.Schema, rel.External = nil, &table.External{Format: "parquet"}
+	}
+	return table.Query{SQL: "SELECT * FROM updates;", Relations: map[string]table.Relation{"updates": rel}}
+}
+
 // sequence does random things to a random table and to the oracle.
 func sequence(t *testing.T, l *lake, db *sql.DB, seed uint64) {
 	t.Helper()
@@ -216,6 +246,7 @@ func sequence(t *testing.T, l *lake, db *sql.DB, seed uint64) {
 		default:
 			var m table.Merge
 			m, label = oracleMerge(r)
+			m.Source = l.source(r, m.Source)
 			_, err = tab.Merge(ctx, l.eng, m)
 		}
 		if err != nil {

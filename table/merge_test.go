@@ -574,6 +574,60 @@ func TestMergeSkipsBetweenKeys(t *testing.T) {
 	}
 }
 
+// Files as the source are read in place, whatever types stand in them; two rows that meet in one are told by their keys.
+func TestMergeFromFilesInPlace(t *testing.T) {
+	l := newLake(t)
+	tab := keyed(l, table.Create{})
+	staging, err := table.CreateTable(t.Context(), l.store, "staging", table.Create{Schema: must(txlog.ParseColumns("id bigint, name string, n int"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.append(staging, values("id, name, n", "(2, 'B', 21)", "(3, 'c', 30)"))
+	l.append(staging, values("id, name, n", "(11, 'K', 1)", "(4, 'd', 40)"))
+	if _, err := staging.Delete(t.Context(), l.eng, table.Delete{Where: "id = 4"}); err != nil {
+		t.Fatal(err)
+	}
+	rel, _, err := staging.Relation(t.Context(), table.ScanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := table.Merge{
+		Source: table.Query{SQL: `select * from "Updates"`, Relations: map[string]table.Relation{"updates": rel}}, On: "t.id = s.id",
+		Clauses: []table.Clause{deleteIf("s.n = 1"), updateAll(""), insertAll("")},
+	}
+	res, err := tab.Merge(t.Context(), l.eng, m)
+	if err != nil || res.RowsSource != 3 || res.RowsUpdated != 1 || res.RowsInserted != 1 || res.RowsDeleted != 1 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	want(t, l.rows(tab), "1 a 10", "2 B 21", "3 c 30", "12 l 120")
+	// The table itself, row by row.
+	if rel, _, err = tab.Relation(t.Context(), table.ScanOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m.Source.Relations["updates"] = rel
+	m.Clauses = []table.Clause{{When: table.Matched, Do: table.DoUpdate, Set: []table.Assignment{{Column: "n", Value: "t.n + s.n"}}}}
+	if res, err = tab.Merge(t.Context(), l.eng, m); err != nil || res.RowsUpdated != 4 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	want(t, l.rows(tab), "1 a 20", "2 B 42", "3 c 60", "12 l 240")
+	l.append(staging, values("id, name, n", "(3, 'twice', 0)"))
+	if rel, _, err = staging.Relation(t.Context(), table.ScanOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m.Source.Relations["updates"] = rel
+	var ambiguous *table.AmbiguousMatchError
+	if _, err = tab.Merge(t.Context(), l.eng, m); !errors.As(err, &ambiguous) || len(ambiguous.Keys) != 1 || ambiguous.Keys[0][0] != int64(3) {
+		t.Fatalf("%v", err)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 func TestMergeNestedColumns(t *testing.T) {
 	l := newLake(t)
 	tab := l.create("id bigint, tags array<string>, attrs map<string,int>, pos struct<x:int,y:struct<z:string>>", table.Create{})
