@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
+	"github.com/lakectl/lakectl/internal/cache"
 	"github.com/lakectl/lakectl/objectstore"
 	"github.com/lakectl/lakectl/objectstore/file"
 	"github.com/lakectl/lakectl/objectstore/mem"
@@ -246,5 +248,72 @@ func TestConditionDecidedByStatistics(t *testing.T) {
 		if err != nil || fmt.Sprint(got) != want {
 			t.Errorf("id = %d: %v %v, want %s", id, got, err, want)
 		}
+	}
+}
+
+// A column that was not fetched, by a mistake of ours, is an error where it is used and nowhere else.
+func TestColumnsNotFetchedFail(t *testing.T) {
+	e := openEngine(t, Options{})
+	_, remote, _ := sparseTables(t, e, "none", txlog.MappingNone)
+	s, err := e.open(t.Context(), kind{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bound{session: s, sql: "SELECT sum(a) FROM t"}
+	p := &place{name: "t", relation: remote, ref: &ref{name: "t"}}
+	defer func() { b.session.close() }()
+	if err := b.admit(t.Context(), []*place{p}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.createViews(t.Context(), []*place{p}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.fill(t.Context(), []*place{p}); err != nil {
+		t.Fatal(err)
+	}
+	for sql, want := range map[string]string{
+		"SELECT sum(a) FROM t":                          "",
+		"SELECT count(*) FROM t":                        "",
+		"SELECT sum(b) FROM t":                          "column b was not fetched",
+		"SELECT count(*) FROM t WHERE n > 'x'":          "column n was not fetched",
+		"SELECT count(*) FROM t WHERE s.x = 3":          "column s was not fetched",
+		"SELECT count(*) FROM t x JOIN t y ON x.a=y.id": "column id was not fetched",
+	} {
+		_, err := b.session.all(t.Context(), sql)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", sql, err, want)
+		}
+	}
+}
+
+func TestFilesGoneOrReplaced(t *testing.T) {
+	e := openEngine(t, Options{})
+	_, remote, store := sparseTables(t, e, "zstd", txlog.MappingNone)
+	q := func(sql string) table.Query {
+		return table.Query{SQL: sql, Relations: map[string]table.Relation{"t": remote}}
+	}
+	mustRead(t, e, q("SELECT sum(a) FROM t"))
+	key := remote.Files[1].Key
+	body, _, err := store.Get(t.Context(), key, objectstore.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if _, err := store.Put(t.Context(), key, objectstore.Bytes(b), objectstore.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	mustRead(t, e, q("SELECT sum(a) FROM t")) // all of it is here
+	if _, err := read(t.Context(), e, q("SELECT sum(b) FROM t")); !errors.Is(err, cache.ErrChanged) {
+		t.Errorf("a replaced file: %v", err)
+	}
+	if err := store.Delete(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(t.Context(), e, q("SELECT max(c) FROM t")); !errors.Is(err, txlog.ErrFileGone) {
+		t.Errorf("a file that is gone: %v", err)
 	}
 }
