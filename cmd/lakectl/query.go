@@ -123,8 +123,20 @@ func (a *app) query(ctx context.Context, sql, zone string) error {
 	if err := out.Close(); err != nil {
 		return fmt.Errorf("write rows: %w", err)
 	}
-	a.term.Scanned(r.reports, elapsed())
+	a.term.Scanned(r.reports, a.fetched(), elapsed())
 	return nil
+}
+
+// fetched is what this process has got of data files beyond this machine, in bytes; -1 when it has read none.
+func (a *app) fetched() int64 {
+	if a.wiring.cache == nil {
+		return -1
+	}
+	s := a.wiring.cache.Stats()
+	if s.Taken == 0 {
+		return -1
+	}
+	return s.Bytes
 }
 
 func columnsFor(fields []txlog.Field) []ui.Column {

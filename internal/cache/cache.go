@@ -63,7 +63,7 @@ type Cache struct {
 	requests chan []byte // buffers of the requests under way; nil until one is needed
 	checks   chan []byte // buffers of those who read blocks again
 
-	fetched, sent, damaged atomic.Int64
+	taken, fetched, sent, damaged atomic.Int64
 
 	mu       sync.Mutex         // guards what follows; a leaf lock, never held across a Store call
 	using    map[string]*use    // by name of file
@@ -119,6 +119,7 @@ type flight struct {
 
 // Stats says what a cache has done since it was opened.
 type Stats struct {
+	Taken    int64 // times a file of a store beyond this machine was taken into use
 	Requests int64 // GET requests sent
 	Bytes    int64 // received
 	Damaged  int64 // blocks on disk whose bytes did not fit their checksum, and were fetched again
@@ -159,7 +160,7 @@ func (c *Cache) Dir() string { return c.dir }
 
 // Stats tells what the cache has done. Safe for concurrent use.
 func (c *Cache) Stats() Stats {
-	return Stats{Requests: c.sent.Load(), Bytes: c.fetched.Load(), Damaged: c.damaged.Load()}
+	return Stats{Taken: c.taken.Load(), Requests: c.sent.Load(), Bytes: c.fetched.Load(), Damaged: c.damaged.Load()}
 }
 
 func (c *Cache) prepare(dir string) (err error) {

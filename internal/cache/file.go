@@ -153,6 +153,7 @@ func (c *Cache) open(store objectstore.Store, o object) (*File, error) {
 		c.using[name] = u
 	}
 	u.users++
+	c.taken.Add(1)
 	return &File{
 		cache: c, store: store, object: o, name: name, path: filepath.Join(c.use.Dir, name),
 		release: sync.OnceFunc(func() { c.give(name) }),

@@ -117,8 +117,9 @@ func unknownBelowZero(n int64) string {
 	return Count(n)
 }
 
-// Scanned is the note under a query: how many files it had to read.
-func (t *Terminal) Scanned(reports []*table.ScanReport, milliseconds int64) {
+// Scanned is the note under a query: how many files it had to read, and what came from a store beyond this machine to do
+// so, in bytes; below zero there is none.
+func (t *Terminal) Scanned(reports []*table.ScanReport, fetched, milliseconds int64) {
 	var sum table.ScanReport
 	for _, r := range reports {
 		sum.Files += r.Files
@@ -128,14 +129,22 @@ func (t *Terminal) Scanned(reports []*table.ScanReport, milliseconds int64) {
 		sum.Bytes += r.Bytes
 		sum.BytesRead += r.BytesRead
 	}
+	from := ""
+	if fetched >= 0 {
+		from = "fetched " + Bytes(fetched) + "   "
+	}
+	took := Seconds(time.Duration(milliseconds) * time.Millisecond)
 	if len(reports) == 0 {
+		if from != "" { // files outside tables, of a store
+			t.Notef("%s\n", t.dimErr(from+took))
+		}
 		return
 	}
 	line := fmt.Sprintf("files %s of %s read", Count(int64(sum.Read)), Count(int64(sum.Files)))
 	if sum.Read < sum.Files {
 		line += fmt.Sprintf(", %s skipped (%s by partition, %s by min/max)", Count(int64(sum.Files-sum.Read)), Count(int64(sum.SkippedByPartition)), Count(int64(sum.SkippedByStats)))
 	}
-	t.Notef("%s\n", t.dimErr(fmt.Sprintf("%s   bytes %s of %s   %s", line, Bytes(sum.BytesRead), Bytes(sum.Bytes), Seconds(time.Duration(milliseconds)*time.Millisecond))))
+	t.Notef("%s\n", t.dimErr(fmt.Sprintf("%s   bytes %s of %s   %s%s", line, Bytes(sum.BytesRead), Bytes(sum.Bytes), from, took)))
 }
 
 func (t *Terminal) dimErr(s string) string {

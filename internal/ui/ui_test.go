@@ -181,15 +181,19 @@ func TestChangedLooksLikeTheDesign(t *testing.T) {
 
 func TestScannedNote(t *testing.T) {
 	term, out, errOut := terminal(Table)
-	term.Scanned([]*table.ScanReport{{Files: 182, Read: 3, SkippedByPartition: 177, SkippedByStats: 2, BytesRead: 4_100_000, Bytes: 120_000_000}}, 200)
-	want := "files 3 of 182 read, 179 skipped (177 by partition, 2 by min/max)   bytes 4.1 MB of 120.0 MB   0.2 s\n"
+	term.Scanned([]*table.ScanReport{{Files: 182, Read: 3, SkippedByPartition: 177, SkippedByStats: 2, BytesRead: 4_100_000, Bytes: 120_000_000}}, 900_000, 200)
+	term.Scanned([]*table.ScanReport{{Files: 1, Read: 1, BytesRead: 500, Bytes: 500}}, -1, 200)
+	term.Scanned(nil, 0, 300)
+	term.Scanned(nil, -1, 300)
+	want := "files 3 of 182 read, 179 skipped (177 by partition, 2 by min/max)   bytes 4.1 MB of 120.0 MB   fetched 900.0 kB   0.2 s\n" +
+		"files 1 of 1 read   bytes 500 B of 500 B   0.2 s\n" + "fetched 0 B   0.3 s\n"
 	if got := errOut.String(); got != want || out.Len() > 0 {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, quiet := range []func(*Terminal){func(t *Terminal) { t.Quiet = true }, func(t *Terminal) { t.Format = JSON }} {
 		term, _, errOut := terminal(Table)
 		quiet(term)
-		term.Scanned([]*table.ScanReport{{Files: 1}}, 1)
+		term.Scanned([]*table.ScanReport{{Files: 1}}, -1, 1)
 		if errOut.Len() > 0 {
 			t.Errorf("said %q where nobody wants it", errOut.String())
 		}
