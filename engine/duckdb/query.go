@@ -32,9 +32,8 @@ func (e *Engine) Query(ctx context.Context, q table.Query) (*table.Rows, error) 
 // bound is a statement whose tables exist in a locked database.
 type bound struct {
 	session *session
-	sql     string          // what DuckDB runs
-	source  string          // what the user wrote
-	named   map[string]bool // names of columns, and of tables before them, in lower case, that the statement writes
+	sql     string // what DuckDB runs
+	source  string // what the user wrote
 }
 
 // bind opens a session with the relations of a statement. The caller closes it. folder is one outside the session
@@ -58,7 +57,6 @@ func (b *bound) create(ctx context.Context, q table.Query, folder string) error 
 	if err != nil {
 		return err
 	}
-	b.named = t.columnNames()
 	if err := b.check(t); err != nil {
 		return err
 	}
@@ -109,6 +107,7 @@ type place struct {
 	paths                 []string
 	reader                *reader // nil for files outside tables
 	view                  string  // quoted
+	narrow                bool    // the view lacks columns
 }
 
 // assign gives every table of a statement a place. Tables with time travel get names of their own, in the syntax

@@ -282,11 +282,7 @@ func (r *reader) read(g group) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	items, err := r.items(g)
-	if err != nil {
-		return "", err
-	}
-	sql := "SELECT " + strings.Join(items, ", ") + "\nFROM " + source + " r"
+	sql := "SELECT " + strings.Join(r.items(g), ", ") + "\nFROM " + source + " r"
 	if g.lookup != "" {
 		sql += "\nJOIN " + g.lookup + " f ON f.i = r.file_index"
 	}
@@ -300,60 +296,92 @@ func (r *reader) read(g group) (string, error) {
 	return sql, nil
 }
 
-// source is the call of read_parquet over the files of a group.
+// source is what the columns of a group are read from: a call of read_parquet, and errors under the names of columns that
+// may not be read. They come only where a column is used, and a plan that uses one names it.
 func (r *reader) source(g group) (string, error) {
-	var entries, stored []string
-	for i, f := range r.fields {
-		key := table.QuoteString(f.PhysicalName(r.relation.Mapping))
-		if r.relation.Mapping == txlog.MappingID {
-			id, ok := f.FieldID()
-			if !ok {
-				return "", fmt.Errorf("column %s has no id in the schema, which column mapping by id needs", f.Name)
+	read, stored, err := r.entries(g)
+	if err != nil {
+		return "", err
+	}
+	var lacking []string
+	for i, f := range slices.Concat(r.fields, g.stored) {
+		if g.reads(i) {
+			continue
+		}
+		sql, err := r.typeOf(g, f)
+		if err != nil {
+			return "", err
+		}
+		message := fmt.Sprintf("column %s was not fetched", f.Name)
+		lacking = append(lacking, "CAST(error("+table.QuoteString(message)+") AS "+sql+") AS "+g.column(i))
+	}
+	if r.relation.Mapping == txlog.MappingID && len(stored) > 0 {
+		// One call finds columns by id or by name, never both: the columns without an id come from a second one.
+		columns := []string{"a.*"}
+		for i := range g.stored {
+			if g.reads(len(r.fields) + i) {
+				columns = append(columns, "b."+g.column(len(r.fields)+i))
 			}
-			key = strconv.Itoa(id)
 		}
-		// One entry stays when no column is read: without any, the columns would be those of the first file.
-		if !g.reads(i) && i > 0 {
-			continue
-		}
-		entry, err := r.entry(g, key, i, f)
-		if err != nil {
-			return "", err
-		}
-		entries = append(entries, entry)
+		columns = append(append(columns, "a.file_index, a.file_row_number"), lacking...)
+		return "(SELECT " + strings.Join(columns, ", ") + " FROM " + r.parquet(g, read) + " a JOIN " + r.parquet(g, stored) +
+			" b ON a.file_index = b.file_index AND a.file_row_number = b.file_row_number)", nil
 	}
-	for i, f := range g.stored {
-		if !g.reads(len(r.fields)+i) && len(r.fields)+i > 0 {
-			continue
-		}
-		entry, err := r.entry(g, table.QuoteString(f.Name), len(r.fields)+i, f)
-		if err != nil {
-			return "", err
-		}
-		stored = append(stored, entry)
+	source := r.parquet(g, slices.Concat(read, stored))
+	if len(lacking) > 0 {
+		source = "(SELECT *, file_index, file_row_number, " + strings.Join(lacking, ", ") + " FROM " + source + ")"
 	}
-	if r.relation.Mapping != txlog.MappingID || len(stored) == 0 {
-		return r.parquet(g, slices.Concat(entries, stored)), nil
-	}
-	// One call finds columns by id or by name, never both: the columns without an id come from a second one.
-	columns := "a.*"
-	for i := range g.stored {
-		if g.reads(len(r.fields) + i) {
-			columns += ", b." + g.column(len(r.fields)+i)
-		}
-	}
-	return "(SELECT " + columns + ", a.file_index, a.file_row_number FROM " + r.parquet(g, entries) + " a JOIN " + r.parquet(g, stored) +
-		" b ON a.file_index = b.file_index AND a.file_row_number = b.file_row_number)", nil
+	return source, nil
 }
 
-// entry says where read_parquet finds a column, what it calls it and what type it has.
-func (r *reader) entry(g group, key string, number int, f txlog.Field) (string, error) {
-	text := table.TypeText{Mapping: r.relation.Mapping, Plain: g.legacy, Packed: true, Void: true}
-	sql, err := text.SQL(f.Type)
+// entries say where read_parquet finds the columns of a group, those of the schema and those beside it.
+func (r *reader) entries(g group) (read, stored []string, err error) {
+	for i, f := range slices.Concat(r.fields, g.stored) {
+		key, name := table.QuoteString(f.Name), g.column(i)
+		if i < len(r.fields) {
+			if key, err = r.key(f); err != nil {
+				return nil, nil, err
+			}
+		}
+		if !g.reads(i) {
+			if i > 0 {
+				continue
+			}
+			name = g.prefix + "_" // one stays: without any, the columns would be those of the first file
+		}
+		sql, err := r.typeOf(g, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		entry := fmt.Sprintf("%s: {name: '%s', type: %s, default_value: NULL}", key, name, table.QuoteString(sql))
+		if i < len(r.fields) {
+			read = append(read, entry)
+		} else {
+			stored = append(stored, entry)
+		}
+	}
+	return read, stored, nil
+}
+
+// key is how a column of the schema is found in files.
+func (r *reader) key(f txlog.Field) (string, error) {
+	if r.relation.Mapping != txlog.MappingID {
+		return table.QuoteString(f.PhysicalName(r.relation.Mapping)), nil
+	}
+	id, ok := f.FieldID()
+	if !ok {
+		return "", fmt.Errorf("column %s has no id in the schema, which column mapping by id needs", f.Name)
+	}
+	return strconv.Itoa(id), nil
+}
+
+// typeOf is the type of a column as it comes out of read_parquet.
+func (r *reader) typeOf(g group, f txlog.Field) (string, error) {
+	sql, err := table.TypeText{Mapping: r.relation.Mapping, Plain: g.legacy, Packed: true, Void: true}.SQL(f.Type)
 	if err != nil {
 		return "", fmt.Errorf("column %s: %w", f.Name, err)
 	}
-	return fmt.Sprintf("%s: {name: '%s', type: %s, default_value: NULL}", key, g.column(number), table.QuoteString(sql)), nil
+	return sql, nil
 }
 
 // parquet calls read_parquet over the files of a group, with these entries of its schema.
@@ -370,7 +398,7 @@ func (r *reader) parquet(g group, entries []string) string {
 }
 
 // items are the output columns, in the order of the schema.
-func (r *reader) items(g group) ([]string, error) {
+func (r *reader) items(g group) []string {
 	var items, kept []string
 	read := 0
 	for _, f := range r.relation.Schema.Fields {
@@ -379,10 +407,7 @@ func (r *reader) items(g group) ([]string, error) {
 		stored := slices.IndexFunc(g.stored, func(s txlog.Field) bool { return s.Name == f.Name })
 		switch bad := unreadable(f.Type); {
 		case stored >= 0:
-			var err error
-			if sql, err = r.item(g, len(r.fields)+stored, f); err != nil {
-				return nil, err
-			}
+			sql = "r." + g.column(len(r.fields)+stored)
 		case part >= 0:
 			sql = r.constantItem(g, part)
 		case f.Type.Kind == txlog.KindVoid:
@@ -392,14 +417,7 @@ func (r *reader) items(g group) ([]string, error) {
 			sql = "CAST(error(" + table.QuoteString(fmt.Sprintf("column %s: %v", f.Name, bad)) + ") AS VARCHAR)"
 		default:
 			shape := rename{from: r.relation.Mapping, legacy: g.legacy, unpack: !r.relation.PackedVariants}
-			var err error
-			if sql, err = r.item(g, read, f); err != nil {
-				return nil, err
-			}
-			if !g.reads(read) {
-				read++
-				break
-			}
+			sql = "r." + g.column(read)
 			if g.converted != nil && g.converted[read] {
 				sql = opaque(sql)
 			}
@@ -421,32 +439,15 @@ func (r *reader) items(g group) ([]string, error) {
 	}
 	if ids := r.relation.RowIDs; ids != nil {
 		column, constant := len(r.fields)+len(g.stored)-2, len(r.parts)-2
-		id, err := r.item(g, column, r.hidden[0])
-		if err != nil {
-			return nil, err
-		}
-		version, err := r.item(g, column+1, r.hidden[1])
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, fmt.Sprintf("COALESCE(%s, %s + r.file_row_number) AS %s", id, r.constantItem(g, constant), table.QuoteIdent(ids.ID)),
-			fmt.Sprintf("COALESCE(%s, %s) AS %s", version, r.constantItem(g, constant+1), table.QuoteIdent(ids.Version)))
+		items = append(items, fmt.Sprintf("COALESCE(r.%s, %s + r.file_row_number) AS %s", g.column(column), r.constantItem(g, constant), table.QuoteIdent(ids.ID)),
+			fmt.Sprintf("COALESCE(r.%s, %s) AS %s", g.column(column+1), r.constantItem(g, constant+1), table.QuoteIdent(ids.Version)))
 	}
-	return append(items, kept...), nil
+	return append(items, kept...)
 }
 
 // keeps tells whether there is another column with the values of f as files hold them.
 func (r *reader) keeps(f txlog.Field) bool {
 	return r.relation.KeepVariants && f.Type.Uses(txlog.KindVariant) && unreadable(f.Type) == nil
-}
-
-// item is a column of read_parquet, or an error for one that may not be read: it comes only where the column is used.
-func (r *reader) item(g group, number int, f txlog.Field) (string, error) {
-	if g.reads(number) {
-		return "r." + g.column(number), nil
-	}
-	sql, err := typeSQL(f.Type)
-	return "CAST(error(" + table.QuoteString(fmt.Sprintf("column %s was not fetched", f.Name)) + ") AS " + sql + ")", err
 }
 
 func (r *reader) constantItem(g group, part int) string {

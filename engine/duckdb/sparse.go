@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,16 +19,43 @@ import (
 // fill brings what the statement reads of files that have holes: the chunks of the columns that DuckDB's own plan of
 // the statement names, over the views as they are. Then the views are made again without the other columns, so that a
 // statement which would read a hole all the same fails, whatever stands in it: zeros can pass for values.
+//
+// A plan may leave out what the statistics in the footers decide, and DuckDB does not write down every condition that
+// stands in a scan. Views without a column have neither, and the plan over them names it where it is used. So the
+// statement is planned again, until its plan names no column that is not here.
 func (b *bound) fill(ctx context.Context, places []*place) error {
 	s := b.session
 	if len(s.sparse) == 0 {
 		return nil
 	}
-	mentioned, err := b.mentioned(ctx)
-	if err != nil {
-		return err
+	for known := map[string]bool{}; ; {
+		found, err := b.mentioned(ctx)
+		if err != nil {
+			return err
+		}
+		before := len(known)
+		maps.Copy(known, found)
+		if before > 0 && len(known) == before && found != nil {
+			return nil
+		}
+		if found == nil {
+			known = nil
+		}
+		if err := b.bring(ctx, places, known); err != nil {
+			return err
+		}
+		narrow, err := b.narrow(ctx, places)
+		if err != nil || !narrow || known == nil {
+			return err
+		}
+		known[""] = true // the first plan may name nothing
 	}
-	group, filling := errgroup.WithContext(ctx)
+}
+
+// bring fetches the columns of the known names from all files; nil is every name.
+func (b *bound) bring(ctx context.Context, places []*place, known map[string]bool) error {
+	s := b.session
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetchParallel)
 	for _, p := range places {
 		if p.reader == nil {
@@ -35,19 +63,16 @@ func (b *bound) fill(ctx context.Context, places []*place) error {
 		}
 		for i := range p.reader.split {
 			g := &p.reader.split[i]
-			p.reader.want(g, mentioned, b.named)
+			p.reader.want(g, known)
 			for _, f := range g.files {
 				path := p.paths[f]
 				if file := s.sparse[path]; file != nil {
-					group.Go(func() error { return s.fillFile(filling, path, file, p.reader.chosen(*g)) })
+					group.Go(func() error { return s.fillFile(ctx, path, file, p.reader.chosen(*g)) })
 				}
 			}
 		}
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return b.narrow(ctx, places)
+	return group.Wait()
 }
 
 // mentioned finds the names of columns in the plan of the statement, which is made of names that occur nowhere else;
@@ -57,15 +82,15 @@ func (b *bound) mentioned(ctx context.Context) (map[string]bool, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	found, name := map[string]bool{}, regexp.MustCompile(`t\d+c\d+`)
 	if err != nil {
 		p, bad := b.session.prepare(ctx, b.sql)
 		if bad == nil {
 			p.close()
 			return nil, nil
 		}
-		return map[string]bool{}, nil // the statement is wrong, as its caller will find: no need to read for it
+		return found, nil // the statement is wrong, as its caller will find: no need to read for it
 	}
-	found, name := map[string]bool{}, regexp.MustCompile(`t\d+c\d+`)
 	for _, row := range rows {
 		for _, cell := range row {
 			var plan any
@@ -95,22 +120,15 @@ func mention(plan any, name *regexp.Regexp, found map[string]bool) {
 	}
 }
 
-// want marks the columns of a group that a plan mentions, and those that the statement names: a plan leaves out a
-// condition that the statistics of a file decide, which it cannot do without the column.
-func (r *reader) want(g *group, mentioned, named map[string]bool) {
-	if mentioned == nil {
+// want marks the columns of a group that are known to be read; nil: all.
+func (r *reader) want(g *group, known map[string]bool) {
+	if known == nil {
 		g.wanted = nil
 		return
 	}
 	g.wanted = make([]bool, len(r.fields)+len(g.stored))
 	for i := range g.wanted {
-		name := ""
-		if i < len(r.fields) {
-			name = r.fields[i].Name
-		} else {
-			name = g.stored[i-len(r.fields)].Name
-		}
-		g.wanted[i] = mentioned[g.column(i)] || named[strings.ToLower(name)]
+		g.wanted[i] = known[g.column(i)]
 	}
 }
 
@@ -154,19 +172,25 @@ func (s *session) fillFile(ctx context.Context, path string, file *cache.File, c
 	return nil
 }
 
-// narrow makes the views again that have columns which were not brought here.
-func (b *bound) narrow(ctx context.Context, places []*place) error {
+// narrow makes the views again that have columns which were not brought here, or had. narrow tells whether any has.
+func (b *bound) narrow(ctx context.Context, places []*place) (narrow bool, err error) {
 	for _, p := range places {
-		if p.reader == nil || !slices.ContainsFunc(p.reader.split, func(g group) bool { return slices.Contains(g.wanted, false) }) {
+		if p.reader == nil {
 			continue
 		}
+		lacks := slices.ContainsFunc(p.reader.split, func(g group) bool { return slices.Contains(g.wanted, false) })
+		if !lacks && !p.narrow {
+			continue
+		}
+		p.narrow = lacks
+		narrow = narrow || lacks
 		sql, err := p.reader.sql()
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := b.session.exec(ctx, "CREATE OR REPLACE VIEW "+p.view+" AS "+sql); err != nil {
-			return fmt.Errorf("bind %s: %w", p.ref.key(), err)
+			return false, fmt.Errorf("bind %s: %w", p.ref.key(), err)
 		}
 	}
-	return nil
+	return narrow, nil
 }

@@ -162,6 +162,12 @@ func sparseStatements() []string {
 		"SELECT * EXCLUDE (c, s, l) FROM t WHERE a % 1000 = 5 ORDER BY id",
 		"PIVOT (SELECT m, a FROM t WHERE m < 3) ON m IN (0, 1, 2) USING sum(a)",
 		"SELECT 't1c2' AS text, count(*) FROM t;",
+		"SELECT min(COLUMNS('^(a|m|n)$')) FROM t",
+		"SELECT count(*) FROM t WHERE id >= 0 AND id < 260000 /* narrow */",
+		"SELECT count(*) FROM t WHERE id IS NOT NULL /* narrow */",
+		"SELECT count(*) FROM (SELECT id AS a FROM t WHERE id < 5) NATURAL JOIN u",
+		"SELECT count(*) FROM (SELECT id + 1000000000 AS a FROM t) JOIN u USING (a)",
+		"SELECT max(m), min(m) FROM t WHERE m > 100",
 	}
 }
 
@@ -182,6 +188,11 @@ func TestHolesOfGroups(t *testing.T) {
 		"SELECT _lake_file, m, count(*) FROM t GROUP BY ALL ORDER BY ALL",
 		"SELECT id, _lake_row, _id, _version, n FROM t WHERE m = 5 ORDER BY id LIMIT 20",
 		"SELECT count(*) FROM t",
+		"SELECT a FROM t WHERE _lake_row = 7 OR _lake_row = 129000 ORDER BY a",
+		"SELECT _lake_file, count(*), min(_lake_row), max(_lake_row) FROM t WHERE m = 5 AND n > 'd' GROUP BY 1 ORDER BY 1",
+		"SELECT _lake_row, _id FROM t WHERE COLUMNS('^[im]') = 6 OR c = 'x' ORDER BY ALL",
+		"SELECT _lake_row FROM t NATURAL JOIN (SELECT 6 AS id, 6 AS m) ORDER BY 1",
+		"SELECT _lake_file, _lake_row, c FROM t WHERE _id = 1003 AND id < 50 ORDER BY ALL",
 	} {
 		want := mustRead(t, e, table.Query{SQL: sql, Relations: map[string]table.Relation{"t": local}})
 		if got := mustRead(t, e, table.Query{SQL: sql, Relations: map[string]table.Relation{"t": remote}}); !slices.Equal(got, want) {

@@ -225,20 +225,6 @@ func (t *tree) functions() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// columnNames are all parts of the names of columns that the statement writes, in lower case. A star names none.
-func (t *tree) columnNames() map[string]bool {
-	names := map[string]bool{}
-	walk(t.root, func(n node) {
-		parts, _ := n["column_names"].([]any)
-		for _, p := range parts {
-			if name, ok := p.(string); ok {
-				names[strings.ToLower(name)] = true
-			}
-		}
-	})
-	return names
-}
-
 // tableFunctions lists the functions that stand in FROM, lower case.
 func (t *tree) tableFunctions() []string {
 	var names []string
