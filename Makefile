@@ -34,6 +34,10 @@ $(LINT): tools/go.mod tools/go.sum
 bench: $(PEERS) ## append, scan and merge of 10 M rows beside plain DuckDB on the same files; then bench-log
 	$(GO) run ./bench
 
+.PHONY: bench-cache
+bench-cache: ## cold and warm queries of two of eight columns on MinIO, files kept in parts beside files kept whole
+	$(GO) run ./bench -works cache -rows 30000000 -files 12
+
 .PHONY: bench-log
 bench-log: $(PEERS) ## open, plan and checkpoint logs of a million files beside delta-rs
 	$(GO) run ./bench -works log

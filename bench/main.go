@@ -31,6 +31,7 @@ type settings struct {
 	Dir      string     `json:"dir"`
 	Store    string     `json:"store"`              // URL of the store that the children use
 	Measure  string     `json:"measure"`            // set in children: what to measure
+	Cache    *cacheWork `json:"cache,omitempty"`    // set in children that measure the cache
 	Log      *logWork   `json:"log,omitempty"`      // set in children that measure the log
 	Generate *logTables `json:"generate,omitempty"` // set in a child that writes logs
 	// set in children of the merge benchmark
@@ -45,6 +46,10 @@ type figure struct {
 	RSS     int64   `json:"rss"`   // bytes, peak, of the child
 	Count   int     `json:"count"` // what both sides must agree on
 	Note    string  `json:"note"`
+	// Of a query with an empty cache: what it fetched, and the seconds of the same query after it.
+	Bytes    int64   `json:"bytes,omitempty"`
+	Requests int64   `json:"requests,omitempty"`
+	Again    float64 `json:"again,omitempty"`
 }
 
 func main() {
@@ -57,7 +62,7 @@ func main() {
 	flag.StringVar(&s.Dir, "dir", ".cache/bench", "folder for data and tables")
 	child := flag.String("child", "", "settings of a child process, JSON; set by bench itself")
 	minio := flag.Bool("minio", true, "measure on a MinIO that it starts, too")
-	works := flag.String("works", "tables,log", "what to measure: tables beside plain DuckDB, logs beside delta-rs, merge beside delta-rs and Spark")
+	works := flag.String("works", "tables,log", "what to measure: tables beside plain DuckDB, logs beside delta-rs, merge beside delta-rs and Spark, cache beside whole files")
 	python := flag.String("python", ".cache/py/bin/python", "a Python with the deltalake of tests/interop/requirements.txt")
 	var logs logTables
 	flag.IntVar(&logs.Adds, "adds", 1_000_000, "files of the largest log")
@@ -106,6 +111,8 @@ func run(ctx context.Context, s settings, child, works string, logs logTables, m
 		case "merge":
 			m.bench = b
 			err = m.run(ctx)
+		case "cache":
+			err = b.caches(ctx)
 		default:
 			err = fmt.Errorf("nothing is called %q", work)
 		}

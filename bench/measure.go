@@ -44,6 +44,8 @@ func measure(ctx context.Context, s settings) error {
 		return report(0, "")
 	case s.MergeWork != nil:
 		return measureMergeWork(ctx, s)
+	case s.Cache != nil:
+		return measureCache(ctx, s)
 	}
 	if work, ok := strings.CutPrefix(s.Measure, "peer-"); ok {
 		return measurePeer(ctx, s, work)
