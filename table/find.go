@@ -58,7 +58,8 @@ func (w condition) column(name string) string { return QuoteIdent(w.alias) + "."
 // findRows returns the live rows of the base for which the condition is true, by file. What it read becomes part of
 // the change's read set.
 //
-// Cost: a condition over partition columns alone reads no file. Otherwise one pass over the columns of the condition
+// Cost: a condition over partition columns alone reads no file, nor is one read whose statistics prove the condition for
+// every row. Otherwise one pass over the columns of the condition
 // counts rows by file, and a second one reads only files whose rows do not lie side by side.
 func (c *Change) findRows(ctx context.Context, eng Engine, w condition) (map[int]*roaring64.Bitmap, error) {
 	others, err := schemasOf(ctx, eng, Query{Relations: w.relations, TimeZone: w.zone})
@@ -82,18 +83,73 @@ func (c *Change) findRows(ctx context.Context, eng Engine, w condition) (map[int
 		}
 		return whole, err
 	}
-	c.result.scanned(report)
 	c.readPredicate(ref.Predicate, idx)
-	found, scattered, err := c.findRuns(ctx, eng, w, idx)
-	if err != nil || len(scattered) == 0 {
-		return found, err
-	}
-	rest, err := c.listRows(ctx, eng, w, scattered)
+	whole, rest, err := c.findWhole(ctx, eng, w, idx)
 	if err != nil {
 		return nil, err
 	}
-	for i, b := range rest {
-		found[i] = b
+	for i := range whole {
+		report.Read--
+		report.BytesRead -= c.base.Files().Size(i)
+	}
+	c.result.scanned(report)
+	found, scattered, err := c.findRuns(ctx, eng, w, rest)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(found, whole)
+	if len(scattered) == 0 {
+		return found, nil
+	}
+	listed, err := c.listRows(ctx, eng, w, scattered)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(found, listed)
+	return found, nil
+}
+
+// findWhole divides files into those of which the log proves that the condition is true for every row, with their live
+// rows, and the rest. A file is proved by what a file is skipped by: no row of it can make the opposite true.
+func (c *Change) findWhole(ctx context.Context, eng Engine, w condition, idx []int) (whole map[int]*roaring64.Bitmap, rest []int, err error) {
+	if w.also != "" || len(w.relations) > 0 || strings.TrimSpace(w.where) == "" || len(idx) == 0 {
+		return nil, idx, nil
+	}
+	opposite := "SELECT 1 FROM " + QuoteIdent(targetRelation) + " AS " + QuoteIdent(w.alias) + " WHERE NOT " + enclosed(w.where) + " OR " + enclosed(w.where) + " IS NULL"
+	ref, err := c.targetRef(ctx, eng, opposite, w.zone, nil)
+	if err != nil || ref.Predicate == nil {
+		return nil, idx, err
+	}
+	kept, _, err := planScan(ctx, c.base, ref.Predicate)
+	if err != nil {
+		return nil, nil, err
+	}
+	var proved []int
+	for _, i := range idx {
+		_, open := slices.BinarySearch(kept, i)
+		if _, counted := c.base.Files().NumRecords(i); open || !counted {
+			rest = append(rest, i)
+		} else {
+			proved = append(proved, i)
+		}
+	}
+	whole, err = c.liveRows(ctx, proved)
+	return whole, rest, err
+}
+
+// liveRows are the rows of files that no deletion vector hides.
+func (c *Change) liveRows(ctx context.Context, idx []int) (map[int]*roaring64.Bitmap, error) {
+	old, err := c.t.vectors(ctx, c.base, idx)
+	if err != nil {
+		return nil, err
+	}
+	found := map[int]*roaring64.Bitmap{}
+	for _, i := range idx {
+		n, _ := c.base.Files().NumRecords(i)
+		found[i] = span(0, n-1)
+		if old[i] != nil {
+			found[i].AndNot(old[i])
+		}
 	}
 	return found, nil
 }
@@ -168,18 +224,8 @@ func (c *Change) findPartitions(ctx context.Context, eng Engine, ref TableRef, w
 			whole = append(whole, i)
 		}
 	}
-	old, err := c.t.vectors(ctx, c.base, whole)
-	if err != nil {
-		return nil, false, err
-	}
-	for _, i := range whole {
-		n, _ := c.base.Files().NumRecords(i)
-		found[i] = span(0, n-1)
-		if old[i] != nil {
-			found[i].AndNot(old[i])
-		}
-	}
-	return found, true, nil
+	found, err = c.liveRows(ctx, whole)
+	return found, err == nil, err
 }
 
 // partitionRow writes the values of a partition as SQL.

@@ -1,6 +1,7 @@
 package table_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/lakectl/lakectl/table"
@@ -84,5 +85,47 @@ func TestDeleteByPartitionNamesDroppedColumns(t *testing.T) {
 	}
 	if rows := l.rows(tab); len(rows) != 1 {
 		t.Errorf("rows %v", rows)
+	}
+}
+
+// A file leaves unread where its statistics prove the condition for every row, and only there.
+func TestDeleteReadsNoFileThatTheLogProves(t *testing.T) {
+	for _, c := range []struct {
+		where   string
+		deleted int64
+		read    int // files
+	}{
+		{"id < 200", 198, 0},
+		{"id BETWEEN 100 AND 199", 100, 0},
+		{"id < 250", 248, 1},
+		{"NOT (id >= 100)", 98, 0},
+		{"id < 100 AND n < 1000", 83, 1}, // n may be NULL
+		{"id < 100 AND n IS DISTINCT FROM 7", 98, 1},
+		{"id < 100 OR day > DATE '2026-01-02'", 198, 0},
+		{"id < 100 AND d < 1e300", 97, 1}, // NaN is no bound
+		{"id < 100 AND s < 'zz'", 98, 0},
+		{"id < 200 AND id % 1 = 0", 198, 2},
+		{"(id < 100) IS NOT NULL AND id >= 200", 100, 1},
+		{"id <> 5", 297, 1},
+	} {
+		l := newLake(t)
+		tab := l.create("id bigint, n int, d double, s string, day date", table.Create{})
+		for file := range 3 {
+			l.append(tab, table.Query{SQL: fmt.Sprintf("SELECT i AS id, CASE WHEN i %% 7 <> 0 THEN 1 END AS n, CASE WHEN i = 50 THEN 'nan'::DOUBLE ELSE i END AS d, "+
+				"'s' || i AS s, DATE '2026-01-0%d' AS day FROM range(%d, %d) r(i)", file+1, 100*file, 100*file+100)})
+		}
+		if _, err := tab.Delete(t.Context(), l.eng, table.Delete{Where: "id IN (1, 3)"}); err != nil {
+			t.Fatal(err)
+		}
+		res, err := tab.Delete(t.Context(), l.eng, table.Delete{Where: c.where})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res.RowsDeleted != c.deleted || res.FilesScanned != c.read || (res.BytesRead == 0) != (c.read == 0) {
+			t.Errorf("%s: %d rows deleted, %d files read; want %+v", c.where, res.RowsDeleted, res.FilesScanned, c)
+		}
+		if left := l.query(table.Query{SQL: "SELECT count(*) FROM t WHERE " + c.where, Relations: map[string]table.Relation{"t": mustRelation(t, tab)}}); left[0] != "0" {
+			t.Errorf("%s: %s rows are left", c.where, left[0])
+		}
 	}
 }

@@ -142,6 +142,8 @@ func walkPlan(v any, filters []any, visit func(get node, filters []any)) {
 type scanReader struct {
 	schema *txlog.Schema
 	output [][]string // the column of each output of the scan, as a path; nil: something else
+
+	negated int // NOTs around the expression that is read
 }
 
 func (r *scanReader) read(get node, filters []any) scan {
@@ -307,11 +309,14 @@ func (r *scanReader) operator(e node, children []any, column []string, t *txlog.
 	path, inner := r.reference(children[0], column, t)
 	switch e["type"] {
 	case "OPERATOR_NOT":
+		r.negated++
+		defer func() { r.negated-- }()
 		return &txlog.Predicate{Op: txlog.OpNot, Args: []*txlog.Predicate{r.expression(children[0], column, t)}}
 	case "OPERATOR_IS_NULL":
 		if path != nil {
-			return &txlog.Predicate{Op: txlog.OpIsNull, Column: path}
+			return isNull(path)
 		}
+		return r.null(children[0], column, t)
 	case "OPERATOR_IS_NOT_NULL":
 		if path != nil {
 			return &txlog.Predicate{Op: txlog.OpIsNotNull, Column: path}
