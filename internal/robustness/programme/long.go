@@ -15,14 +15,16 @@ import (
 func (p *programme) longRun(ctx context.Context, out io.Writer, slice time.Duration) error {
 	p.scale = ledger.Long
 	p.checks = slices.DeleteFunc(p.checks, func(c check) bool { return c.long == nil })
-	if err := p.build(ctx); err != nil {
+	end, err := p.build(ctx)
+	if err != nil {
 		return err
 	}
+	defer end()
 	began := time.Now()
 	sliced, cancel := context.WithDeadline(ctx, began.Add(slice))
 	defer cancel()
 	say(out, "commit %s · %s · slice of %v\n\n", p.commit, ledger.Machine(), slice)
-	say(out, line, "id", "what", "count", "floor", "seconds", "")
+	say(out, line, "id", "what", "count", "floor", "seconds", "cpu", "")
 	var results []result
 	cut := map[string]bool{} // begun in this slice and longer than what was left of it
 	for sliced.Err() == nil {

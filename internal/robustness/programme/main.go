@@ -105,57 +105,25 @@ func open(out, only string) (*programme, error) {
 	return p, nil
 }
 
-const line = "%-4s %-66s %10s %10s %7s  %s\n"
+const line = "%-4s %-74s %10s %10s %7s %7s  %s\n"
 
 // pull runs every check once.
 func (p *programme) pull(ctx context.Context, out io.Writer) error {
 	p.scale = ledger.Pull
 	began := time.Now()
-	if err := p.build(ctx); err != nil {
+	end, err := p.build(ctx)
+	if err != nil {
 		return err
 	}
+	defer end()
 	say(out, "commit %s · %s · compiled in %.0f s\n\n", p.commit, ledger.Machine(), time.Since(began).Seconds())
-	say(out, line, "id", "what", "count", "floor", "seconds", "")
+	say(out, line, "id", "what", "count", "floor", "seconds", "cpu", "")
 	began = time.Now()
-	var results []result
-	for n, c := range p.checks {
-		r, err := p.do(ctx, n, c, 0)
-		if err != nil {
-			return err
-		}
-		results = append(results, r)
-		print1(out, r, p.scale)
+	results, err := p.all(ctx, out)
+	if err != nil {
+		return err
 	}
 	return p.ended(out, results, time.Since(began))
-}
-
-// build compiles the tests, so that their seconds are theirs. Fuzz targets are compiled once more, with counters in
-// every branch; go takes one package at a time for that.
-func (p *programme) build(ctx context.Context) error {
-	plain := []string{"test", "-run", "^$"}
-	var all [][]string
-	seen := map[string]bool{}
-	for _, c := range p.checks {
-		switch {
-		case seen[c.pkg+c.fuzz]:
-		case c.fuzz == "":
-			plain = append(plain, c.pkg)
-		default:
-			all = append(all, []string{"test", "-c", "-o", os.DevNull, "-fuzz", ".", c.pkg})
-		}
-		seen[c.pkg+c.fuzz] = true
-	}
-	for _, args := range append(all, plain) {
-		if args[len(args)-1] == "^$" {
-			continue // nothing but fuzz targets
-		}
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Dir = p.root
-		if b, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("compile the tests: %w\n%s", err, b)
-		}
-	}
-	return nil
 }
 
 func print1(out io.Writer, r result, scale ledger.Scale) {
@@ -163,7 +131,7 @@ func print1(out io.Writer, r result, scale ledger.Scale) {
 	if r.err != nil {
 		verdict = "FAILED: " + r.err.Error()
 	}
-	say(out, line, r.id, r.what, group(r.count), group(r.floor), fmt.Sprintf("%.1f", r.seconds), verdict)
+	say(out, line, r.id, r.what, group(r.count), group(r.floor), fmt.Sprintf("%.1f", r.seconds), fmt.Sprintf("%.1f", r.processor), verdict)
 	say(out, "     %s\n", r.repeat(scale, r.seed))
 	if r.err != nil {
 		say(out, "%s\n    all of it: %s\n", r.said, r.log)
@@ -177,7 +145,11 @@ func (p *programme) ended(out io.Writer, results []result, took time.Duration) e
 			bad++
 		}
 	}
-	say(out, "\n%d checks, %d failed, %.0f s; counts in %s\n", len(results), bad, took.Seconds(), filepath.Base(p.out))
+	processor := 0.0
+	for _, r := range results {
+		processor += r.processor
+	}
+	say(out, "\n%d checks, %d failed, %.0f s, %.0f s of processors; counts in %s\n", len(results), bad, took.Seconds(), processor, filepath.Base(p.out))
 	if bad > 0 {
 		return errViolations
 	}

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,58 @@ func TestEveryCheckNamesATestThatExists(t *testing.T) {
 	}
 	if ids["R7"] < 14 || len(ids) < 8 {
 		t.Errorf("checks %v: some are lost", ids)
+	}
+}
+
+// Every test of the sources that a check means is run by it, and by no other.
+func TestEveryR2TestBelongsToOneCheck(t *testing.T) {
+	root := top(t)
+	all, err := checks(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "internal/sim/*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`(?m)^func (TestR2\w+)\(`).FindAllSubmatch(text, -1) {
+			found++
+			var by []string
+			for _, c := range all {
+				if c.pkg == "./internal/sim" && regexp.MustCompile(c.run).Match(m[1]) {
+					by = append(by, c.run)
+				}
+			}
+			if len(by) != 1 {
+				t.Errorf("%s is run by %v", m[1], by)
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d tests: some are lost", found)
+	}
+}
+
+func TestHeavyChecksComeFirstAndSomeAlone(t *testing.T) {
+	shared, alone := order([]check{{id: "light", weight: 1}, {id: "alone", alone: true, weight: 9}, {id: "heavy", weight: 5}, {id: "as light", weight: 1}})
+	if !slices.Equal(shared, []int{2, 0, 3}) || !slices.Equal(alone, []int{1}) {
+		t.Errorf("shared %v, alone %v", shared, alone)
+	}
+}
+
+func TestBinaryGetsTheArgumentsOfGoTest(t *testing.T) {
+	c := check{pkg: "./a/b", run: "^FuzzX$", fuzz: "20x"}
+	got := strings.Join(c.direct(ledger.Pull, "cache"), " ")
+	want := "-test.count=1 -test.v -test.timeout 60m -test.run ^$ -test.fuzz ^FuzzX$ -test.fuzztime 20x -test.fuzzminimizetime 20x -test.fuzzcachedir=" +
+		filepath.Join("cache", "a", "b")
+	if got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 // programme runs checks and keeps their counts.
 type programme struct {
 	root   string // of the repository
+	bin    string // folder for the compiled tests
 	out    string // reliability.jsonl
 	logs   string // folder for the output of each check
 	commit string
@@ -31,29 +32,33 @@ type result struct {
 	count, floor, failed int
 	seed                 uint64
 	seconds              float64
-	err                  error  // nil: it passed
-	log                  string // the whole output
-	said                 string // the lines of the output that tell why it failed
+	processor            float64 // seconds of processors, those of the programs that it started included
+	err                  error   // nil: it passed
+	log                  string  // the whole output
+	said                 string  // the lines of the output that tell why it failed
 }
 
-// do runs one check and adds its rows to the file.
-func (p *programme) do(ctx context.Context, n int, c check, seed uint64) (result, error) {
+// do runs one check and adds its rows to the file. further is added to its environment.
+func (p *programme) do(ctx context.Context, n int, c check, seed uint64, further ...string) (result, error) {
 	r := result{check: c, seed: seed, log: filepath.Join(p.logs, fmt.Sprintf("%02d-%s.log", n, c.id))}
 	rows := filepath.Join(p.logs, fmt.Sprintf("%02d-%s.jsonl", n, c.id))
 	if err := os.Remove(rows); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return r, fmt.Errorf("remove the rows of a run before: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", c.arguments(p.scale)...)
+	cmd := exec.CommandContext(ctx, p.binary(c), c.direct(p.scale, p.found())...)
 	inGroup(cmd)
-	cmd.Dir = p.root
+	cmd.Dir = filepath.Join(p.root, filepath.FromSlash(c.pkg))
 	cmd.Env = append(os.Environ(), ledger.ScaleVariable+"="+string(p.scale), ledger.OutVariable+"="+rows, ledger.CommitVariable+"="+p.commit)
-	cmd.Env = append(cmd.Env, c.environment(p.scale)...)
+	cmd.Env = append(append(cmd.Env, c.environment(p.scale)...), further...)
 	if seed != 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("LAKE_SEED=%d", seed))
 	}
 	began := time.Now()
 	output, err := cmd.CombinedOutput()
 	r.seconds = time.Since(began).Seconds()
+	if s := cmd.ProcessState; s != nil {
+		r.processor = (s.UserTime() + s.SystemTime()).Seconds()
+	}
 	if werr := os.WriteFile(r.log, output, 0o644); werr != nil {
 		return r, fmt.Errorf("keep the output: %w", werr)
 	}
