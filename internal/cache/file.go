@@ -78,7 +78,7 @@ func (c *Cache) takeUnpinned(ctx context.Context, store objectstore.Store, o obj
 		}
 		c.mu.Unlock()
 		if other == nil {
-			f, err := c.learn(ctx, store, o)
+			f, err := c.lead(ctx, store, o)
 			c.mu.Lock()
 			delete(c.learning, o.alias())
 			c.mu.Unlock()
@@ -103,6 +103,15 @@ func (w *flight) wait(ctx context.Context) error {
 		return nil
 	}
 	return w.err
+}
+
+// lead learns the ETag of an object for all who wait for it, unless the one before has.
+func (c *Cache) lead(ctx context.Context, store objectstore.Store, o object) (*File, error) {
+	if etag, ok := c.knownETag(o); ok {
+		o.etag = etag
+		return c.open(store, o)
+	}
+	return c.learn(ctx, store, o)
 }
 
 // learn asks for the end of an object, keeps it, and remembers the ETag that came with it.
