@@ -32,20 +32,28 @@ func (rowless) Write(context.Context, table.Query, table.Write) ([]table.Written
 
 // alter wraps a change of what the table is like, made by package table.
 func alter(name string, whole bool, what func(who string) table.Alter) Operation {
+	return planned(name, whole, func(ctx context.Context, t *table.Table, who string, meta table.ChangeMeta) (*table.Change, error) {
+		a := what(who)
+		a.Meta = meta
+		return t.PrepareAlter(ctx, rowless{}, a)
+	})
+}
+
+// planned wraps a change that package table plans without an engine.
+func planned(name string, whole bool, prepare func(context.Context, *table.Table, string, table.ChangeMeta) (*table.Change, error)) Operation {
 	return Operation{Name: name, Run: func(ctx context.Context, l *txlog.Log, who string, r *Report) {
 		t, err := OpenTable(ctx, l, Start(), 2000+uint64(who[0]))
 		if err != nil {
 			r.Err = err
 			return
 		}
-		a := what(who)
-		a.Meta.UserMetadata = name + " by " + who
-		c, err := t.PrepareAlter(ctx, rowless{}, a)
+		meta := table.ChangeMeta{UserMetadata: name + " by " + who}
+		c, err := prepare(ctx, t, who, meta)
 		if err != nil || c.Empty() {
 			r.Err = err
 			return
 		}
-		r.Tried, r.User, r.Base, r.Whole = true, a.Meta.UserMetadata, t.Snapshot().Version(), whole
+		r.Tried, r.User, r.Base, r.Whole = true, meta.UserMetadata, t.Snapshot().Version(), whole
 		done, err := c.Commit(ctx)
 		if r.Err = err; err == nil {
 			r.Version, r.TxnID = done.VersionAfter, done.TxnID
@@ -74,6 +82,13 @@ func Alterations() []Operation {
 		}),
 		alter("alter times", false, func(string) table.Alter {
 			return table.Alter{SetProperties: map[string]string{"delta.enableInCommitTimestamps": "true"}}
+		}),
+		planned("alter everything", true, func(ctx context.Context, t *table.Table, who string, meta table.ChangeMeta) (*table.Change, error) {
+			schema, err := txlog.ParseColumns("id bigint, of_" + who + " int")
+			if err != nil {
+				return nil, err
+			}
+			return t.PrepareReplace(ctx, rowless{}, table.Create{Schema: schema, Meta: meta}, table.Query{})
 		}),
 	}
 }
