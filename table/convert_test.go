@@ -3,6 +3,8 @@ package table_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -100,6 +102,19 @@ func TestConvertRefuses(t *testing.T) {
 				l.t.Fatal(err)
 			}
 		}, nil, parquetfolder.ErrFolder, "a.parquet"},
+		"variants": {func(l *lake) {
+			files, err := filepath.Glob("testdata/variants/shredded/*.parquet")
+			if err != nil || len(files) == 0 {
+				l.t.Fatal(files, err)
+			}
+			b, err := os.ReadFile(files[0])
+			if err == nil {
+				_, err = l.store.Put(l.t.Context(), l.path+"/a.parquet", objectstore.Bytes(b), objectstore.Condition{})
+			}
+			if err != nil {
+				l.t.Fatal(err)
+			}
+		}, nil, parquetfolder.ErrFolder, "is a variant"},
 		"other folders": {func(l *lake) {
 			l.parquet("SELECT 1 AS a, 2 AS p", "a int, p int", "p")
 			l.parquet("SELECT 1 AS a", "a int")

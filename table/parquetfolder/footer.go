@@ -17,7 +17,12 @@ var julian = []string{"org.apache.spark.legacyDateTime", "org.apache.spark.legac
 
 // footer reads what the footer of the file says.
 func (file *File) footer(ctx context.Context, store objectstore.Store, bound limits.Limits) error {
-	open, err := parquetio.Open(objectstore.ReaderAt(ctx, store, file.Key, file.Size), file.Size, bound)
+	r := objectstore.ReaderAt(ctx, store, file.Key, file.Size)
+	footer, err := parquetio.ReadFooter(r, file.Size, bound)
+	var open *parquetio.File
+	if err == nil {
+		open, err = parquetio.Open(r, file.Size, bound)
+	}
 	if errors.Is(err, parquetio.ErrMalformed) {
 		return fmt.Errorf("%w: %w", ErrFolder, err)
 	}
@@ -27,6 +32,11 @@ func (file *File) footer(ctx context.Context, store objectstore.Store, bound lim
 	for _, key := range julian {
 		if _, marked := open.Metadata(key); marked {
 			return fmt.Errorf("%w: dates and times of the Julian calendar (%s): write the file again", ErrFolder, key)
+		}
+	}
+	for _, n := range footer.Nodes {
+		if n.Variant {
+			return fmt.Errorf("%w: column %s is a variant: make a table and append the file to it", ErrFolder, n.Name)
 		}
 	}
 	file.Rows = open.Rows()
