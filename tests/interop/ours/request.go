@@ -25,11 +25,12 @@ type request struct {
 	// Metadata of columns, by name: generation expressions, defaults and the like.
 	Metadata map[string]map[string]json.RawMessage `json:"metadata"`
 
-	SQL     string   `json:"sql"`   // append, overwrite, merge: the rows
-	Where   string   `json:"where"` // overwrite, delete, optimize
-	On      string   `json:"condition"`
-	Clauses []clause `json:"clauses"`
-	ZOrder  []string `json:"zorder"`
+	SQL     string            `json:"sql"`   // append, overwrite, merge: the rows
+	Where   string            `json:"where"` // overwrite, delete, update, optimize
+	On      string            `json:"condition"`
+	Clauses []clause          `json:"clauses"`
+	Set     map[string]string `json:"set"` // update: expressions by column
+	ZOrder  []string          `json:"zorder"`
 	// MergeSchema and OverwriteSchema as in table.Append and table.Overwrite; Partitions too.
 	MergeSchema     bool `json:"merge_schema"`
 	OverwriteSchema bool `json:"overwrite_schema"`
@@ -117,6 +118,12 @@ func (r request) write(ctx context.Context, eng table.Engine, t *table.Table) (e
 		_, err = t.Overwrite(ctx, eng, table.Overwrite{Source: rows, Where: r.Where, Partitions: r.Partitions, OverwriteSchema: r.OverwriteSchema, MergeSchema: r.MergeSchema})
 	case "delete":
 		_, err = t.Delete(ctx, eng, table.Delete{Where: r.Where})
+	case "update":
+		u := table.Update{Where: r.Where}
+		for _, name := range slices.Sorted(maps.Keys(r.Set)) {
+			u.Set = append(u.Set, table.Assignment{Column: name, Value: r.Set[name]})
+		}
+		_, err = t.Update(ctx, eng, u)
 	case "merge":
 		var clauses []table.Clause
 		if clauses, err = r.clauses(); err == nil {
