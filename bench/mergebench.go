@@ -65,6 +65,11 @@ type mergeResult struct {
 
 // run measures every case in every system that has not been measured yet, and prints the table.
 func (m *mergeRun) run(ctx context.Context) (err error) {
+	for _, s := range m.systems {
+		if s != systemOurs && s != systemDeltaRS && s != systemSpark {
+			return fmt.Errorf("-systems: %q is not %s, %s or %s", s, systemOurs, systemDeltaRS, systemSpark)
+		}
+	}
 	generate := m.at("merge")
 	generate.MergeTables = &m.tables
 	if _, err := spawn(ctx, generate); err != nil {
