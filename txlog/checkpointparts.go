@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"math"
 	"runtime"
 	"time"
@@ -131,7 +130,7 @@ func (l *Log) readParquetCheckpoint(ctx context.Context, object objectstore.Info
 		return err
 	}
 	var opened openedPart
-	var source io.ReaderAt = &objectReader{ctx: ctx, store: l.store, key: object.Key, size: size}
+	source := objectstore.ReaderAt(ctx, l.store, object.Key, size)
 	if size <= l.inMemory {
 		b, info, err := l.readObject(ctx, object.Key, "checkpoint_bytes")
 		if err != nil {

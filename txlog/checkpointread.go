@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/lakectl/lakectl/internal/parquetio"
@@ -122,32 +121,6 @@ func (in *checkpointReader) take(a Action) error {
 		return corrupt("%w", err)
 	}
 	return in.action(a, false)
-}
-
-// objectReader reads ranges of one object. It lives no longer than the call that made it, hence the context.
-type objectReader struct {
-	ctx   context.Context //nolint:containedctx // io.ReaderAt has no room for one
-	store objectstore.Store
-	key   string
-	size  int64
-}
-
-// ReadAt implements io.ReaderAt.
-func (o *objectReader) ReadAt(p []byte, at int64) (int, error) {
-	if at < 0 || at >= o.size {
-		return 0, io.EOF
-	}
-	short := int64(len(p)) > o.size-at
-	if short {
-		p = p[:o.size-at]
-	}
-	if _, err := readRange(o.ctx, o.store, o.key, at, p); err != nil {
-		return 0, err
-	}
-	if short {
-		return len(p), io.EOF
-	}
-	return len(p), nil
 }
 
 // otherActions reads everything that is no file.
